@@ -1,0 +1,61 @@
+/**
+ * What a person may write as the address of a broker, and what it stands for.
+ */
+import path from "node:path";
+import { HoldfastError } from "../errors/index.ts";
+
+/** A database file and the note beside it in which its owner says how to be reached. */
+export interface BrokerHome {
+  readonly kind: "home";
+  readonly file: string;
+  readonly ownerFile: string;
+}
+
+export type BrokerAddress = BrokerHome | { readonly kind: "remote"; readonly url: string };
+
+export const DEFAULT_BROKER_FOLDER = ".holdfast";
+const DATABASE_NAME = "holdfast.db";
+const OWNER_NAME = "owner.json";
+
+/**
+ * Reads an address: `ws://host:port`, `wss://host`, `sqlite:FILE`, or the path of a folder.
+ *
+ * @throws HoldfastError INVALID_BROKER_URL for any other scheme and for an address that is cut off.
+ * @example parseBrokerAddress(".holdfast") // { kind: "home", file: "/…/.holdfast/holdfast.db", … }
+ */
+export function parseBrokerAddress(address: string): BrokerAddress {
+  const text = address.trim();
+  // One letter before the colon is a drive, not a scheme.
+  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(text)?.[1]?.toLowerCase();
+  if (scheme === "ws" || scheme === "wss") {
+    if (!URL.canParse(text) || new URL(text).hostname === "") throw refuse(address);
+    return { kind: "remote", url: text };
+  }
+  if (scheme === "sqlite") {
+    const file = text.slice("sqlite:".length);
+    if (file === "" || file.startsWith("//")) throw refuse(address);
+    return fileHome(file);
+  }
+  if (scheme !== undefined || text === "") throw refuse(address);
+  return folderHome(text);
+}
+
+export function folderHome(folder: string): BrokerHome {
+  const dir = path.resolve(folder);
+  return { kind: "home", file: path.join(dir, DATABASE_NAME), ownerFile: path.join(dir, OWNER_NAME) };
+}
+
+function fileHome(file: string): BrokerHome {
+  const resolved = path.resolve(file);
+  // Two databases may lie in one folder, so each has a note of its own.
+  return { kind: "home", file: resolved, ownerFile: `${resolved}.${OWNER_NAME}` };
+}
+
+function refuse(address: string): HoldfastError {
+  return new HoldfastError("INVALID_BROKER_URL", { url: JSON.stringify(withoutSecrets(address)) });
+}
+
+/** A mistyped address may still carry a password; an error message must not. */
+function withoutSecrets(address: string): string {
+  return address.replace(/\/\/[^/@\s]*@/, "//***@").replace(/([?&]token=)[^&\s]+/gi, "$1***");
+}

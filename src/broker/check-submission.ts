@@ -1,0 +1,91 @@
+/** Bounds and references of submitted tasks (promise 9). Every broker checks with these before it stores anything. */
+import { HoldfastError } from "../errors/index.ts";
+import type { ExtendParams, Submission, SubmitParams, TaskGroup } from "./contract.ts";
+import {
+  MAX_ARRAY_LENGTH,
+  MAX_PAYLOAD,
+  MAX_SUBMISSIONS_PER_CALL,
+  MAX_TASKS_PER_CALL,
+  MAX_TASKS_PER_EXECUTION,
+} from "./limits.ts";
+
+/** Errors: BATCH_TOO_LARGE, PAYLOAD_TOO_LARGE, INVALID_REQUEST. */
+export function checkSubmissions({ submissions }: SubmitParams): void {
+  checkCount("submissions", submissions.length, MAX_SUBMISSIONS_PER_CALL);
+  let tasks = 0;
+  submissions.forEach((submission, index) => {
+    const path = `submissions[${index}]`;
+    checkHead(submission, path);
+    tasks += checkGroups(submission.groups, 0, path);
+    if (submission.open !== true && submission.groups.length === 0) refuse(`${path}.groups`, "is empty, and the execution is not open");
+  });
+  checkCount("tasks", tasks, MAX_TASKS_PER_CALL);
+}
+
+/** `first`: number of the first task of this part. */
+export function checkExtension(params: ExtendParams, first: number): void {
+  checkCount("tasks", checkGroups(params.groups, first, "extend"), MAX_TASKS_PER_CALL);
+}
+
+function checkHead(submission: Submission, path: string): void {
+  const { priority, verify, meta } = submission;
+  if (!Number.isInteger(priority) || priority < 1 || priority > 10) refuse(`${path}.priority`, "must be 1 to 10");
+  if (verify !== undefined && (verify.replicas < 2 || verify.sample < 0 || verify.sample > 1 || verify.tolerance < 0)) {
+    refuse(`${path}.verify`, "needs 2 or more replicas, a sample of 0 to 1 and a tolerance of 0 or more");
+  }
+  if (meta !== undefined) checkPayload(`${path}.meta`, meta);
+}
+
+/** Number of tasks in the groups. */
+function checkGroups(groups: readonly TaskGroup[], first: number, path: string): number {
+  let next = first;
+  groups.forEach((group, index) => {
+    next += checkGroup(group, next, `${path}.groups[${index}]`);
+  });
+  if (next > MAX_TASKS_PER_EXECUTION) {
+    throw new HoldfastError("BATCH_TOO_LARGE", { what: "An execution's tasks (use a sweep)", count: next, limit: MAX_TASKS_PER_EXECUTION });
+  }
+  return next - first;
+}
+
+function checkGroup(group: TaskGroup, first: number, path: string): number {
+  const { work } = group;
+  checkPayload(`${path}.handler`, group.handler);
+  if (work.kind === "array") {
+    if (!Number.isSafeInteger(work.length) || work.length < 1 || work.length > MAX_ARRAY_LENGTH) {
+      refuse(`${path}.work.length`, `must be a whole number from 1 to ${MAX_ARRAY_LENGTH}`);
+    }
+    checkPayload(`${path}.work.source`, work.source);
+    return 1;
+  }
+  if (work.inputs.length === 0) refuse(`${path}.work.inputs`, "is empty");
+  for (const [index, input] of work.inputs.entries()) {
+    if (input.length > MAX_PAYLOAD) checkPayload(`${path}.work.inputs[${index}]`, input);
+  }
+  checkParents(work.after, { first, count: work.inputs.length, path: `${path}.work.after` });
+  return work.inputs.length;
+}
+
+function checkParents(after: readonly (readonly number[])[] | undefined, tasks: { first: number; count: number; path: string }): void {
+  if (after === undefined) return;
+  if (after.length > tasks.count) refuse(tasks.path, `names parents of ${after.length} tasks, but there are ${tasks.count}`);
+  after.forEach((parents, index) => {
+    for (const parent of parents) {
+      if (!Number.isInteger(parent) || parent < 0 || parent >= tasks.first + index) {
+        refuse(`${tasks.path}[${index}]`, `names task ${parent}; parents must have a lower number than their child (${tasks.first + index})`);
+      }
+    }
+  });
+}
+
+function checkPayload(what: string, text: string): void {
+  if (text.length > MAX_PAYLOAD) throw new HoldfastError("PAYLOAD_TOO_LARGE", { what, bytes: text.length, limit: MAX_PAYLOAD });
+}
+
+function checkCount(what: string, count: number, limit: number): void {
+  if (count > limit) throw new HoldfastError("BATCH_TOO_LARGE", { what, count, limit });
+}
+
+function refuse(path: string, problem: string): never {
+  throw new HoldfastError("INVALID_REQUEST", { method: "submit", path, problem });
+}

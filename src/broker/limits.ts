@@ -1,0 +1,26 @@
+/** Bounds of the contract (promise 9). The same on every broker. */
+
+/** One input, result, handler, source or meta, UTF-16 code units of its JSON text. Larger data belong into artifacts. */
+export const MAX_PAYLOAD = 1_048_576;
+/** Inputs in one submit or extend call. */
+export const MAX_TASKS_PER_CALL = 20_000;
+/** Submissions in one submit call. */
+export const MAX_SUBMISSIONS_PER_CALL = 1_000;
+/** Separate tasks of one execution; an array counts as one. */
+export const MAX_TASKS_PER_EXECUTION = 16_777_215;
+/** Items of one array. */
+export const MAX_ARRAY_LENGTH = Number.MAX_SAFE_INTEGER;
+/** Leases of one claim; outcomes of one commit. */
+export const MAX_BATCH = 1_000;
+/** Items of one chunk. */
+export const MAX_CHUNK_ITEMS = 100_000;
+/** Longest wait of a claim or a read, milliseconds. */
+export const MAX_WAIT_MS = 30_000;
+/** Rows of one page. */
+export const MAX_PAGE = 1_000;
+/** Captured stdout and stderr, each, per attempt. */
+export const MAX_OUTPUT_BYTES = 65_536;
+/** Disagreements kept per execution. */
+export const MAX_DISAGREEMENTS = 100;
+/** Attempts kept per execution for listAttempts; older ones go first. */
+export const MAX_ATTEMPTS_KEPT = 1_000;

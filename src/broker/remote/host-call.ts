@@ -1,0 +1,88 @@
+/**
+ * One request on the host's broker.
+ *
+ * The contract has no way to break off a wait. So that a claim does not go on waiting for a worker
+ * that has gone, and a host can end quickly, a long wait is cut into slices: after each slice that
+ * found nothing the host looks whether anybody still wants the answer. Reads change nothing and
+ * are simply let go.
+ */
+import type { Broker, BrokerMethod, ClaimReply, ClaimRequest, CommitParams, CommitReply, LeaseRef } from "../contract.ts";
+import type { ParamsOf } from "../schemas.ts";
+import type { Grant } from "./reply-log.ts";
+
+/** How long a claim may go on waiting for somebody who has gone. */
+export const WAIT_SLICE_MS = 500;
+
+type Call = (params: unknown) => Promise<unknown>;
+
+/** Performs a request whose params have been parsed. Stops waiting soon after `wanted` turns false. */
+export async function performCall(broker: Broker, request: { readonly method: BrokerMethod; readonly params: unknown }, wanted: () => boolean): Promise<unknown> {
+  const { method } = request;
+  if (method === "claim") {
+    const { session, ...claim } = request.params as ParamsOf<"claim">;
+    const first = (slice: ClaimRequest): Promise<ClaimReply> => broker.claim({ session, ...slice });
+    return claimInSlices(broker, { session, claim, first }, wanted);
+  }
+  if (method === "commit") {
+    const params = request.params as CommitParams;
+    const { session, claim } = params;
+    if (claim === undefined || claim.waitMs <= WAIT_SLICE_MS) return broker.commit(params);
+    const committed = await broker.commit({ ...params, claim: { ...claim, waitMs: WAIT_SLICE_MS } });
+    const first = (): Promise<ClaimReply> => Promise.resolve(committed);
+    // The verdicts stand whatever becomes of the wait: a session that dies now learns it from its next call.
+    const reply = await claimInSlices(broker, { session, claim, first }, wanted).catch(() => committed);
+    return { ...reply, verdicts: committed.verdicts } satisfies CommitReply;
+  }
+  return (broker[method] as Call)(request.params);
+}
+
+interface SlicedClaim {
+  readonly session: string;
+  readonly claim: ClaimRequest;
+  /** Makes the first of the claims, with the slice's wait. */
+  readonly first: (slice: ClaimRequest) => Promise<ClaimReply>;
+}
+
+async function claimInSlices(broker: Broker, { session, claim, first }: SlicedClaim, wanted: () => boolean): Promise<ClaimReply> {
+  let waitMs = Math.min(claim.waitMs, WAIT_SLICE_MS);
+  let reply = await first({ max: claim.max, waitMs });
+  // The waits are added up, not measured: only the broker's clock says when a wait is over.
+  for (let waitedMs = waitMs; waitedMs < claim.waitMs && saysNothing(reply) && wanted(); waitedMs += waitMs) {
+    waitMs = Math.min(claim.waitMs - waitedMs, WAIT_SLICE_MS);
+    reply = await broker.claim({ session, max: claim.max, waitMs });
+  }
+  return reply;
+}
+
+function saysNothing(reply: ClaimReply): boolean {
+  return reply.leases.length === 0 && reply.cancel.length === 0 && !reply.drain;
+}
+
+/** The leases that a reply hands out; undefined when it hands out none. */
+export function grantOf(method: BrokerMethod, params: unknown, result: unknown): Grant | undefined {
+  if (method !== "claim" && method !== "commit") return undefined;
+  const { leases } = result as ClaimReply;
+  if (leases.length === 0) return undefined;
+  return { session: (params as ParamsOf<"claim">).session, leases };
+}
+
+/** Gives leases back that nobody will run: no failure, no loss, the work runs again at once. */
+export async function handBack(broker: Broker, grant: Grant): Promise<void> {
+  const outcomes = grant.leases.map((lease) => ({ kind: "returned", lease: leaseRef(lease) }) as const);
+  await broker.commit({ session: grant.session, outcomes });
+}
+
+function leaseRef(lease: LeaseRef): LeaseRef {
+  return {
+    executionId: lease.executionId,
+    task: lease.task,
+    token: lease.token,
+    ...(lease.start === undefined ? {} : { start: lease.start }),
+    ...(lease.replica === undefined ? {} : { replica: lease.replica }),
+  };
+}
+
+/** Requests that only read: their answer may be dropped at any time. */
+export function isRead(method: BrokerMethod): boolean {
+  return method === "readResults" || method === "readEvents";
+}

@@ -1,0 +1,312 @@
+/**
+ * The host: offers a broker to remote clients over authenticated sockets.
+ *
+ * Its duties beyond passing calls on, all for promise 3 (nothing is stranded):
+ * - It keeps streams alive over lost sockets (wire.ts), so that no reply, and with it no lease, is
+ *   lost on the way.
+ * - A stream without a socket for `socketGraceMs` is gone: its worker is taken for dead, its
+ *   sessions are declared lost (host-sessions.ts). A claim that is answered after that is handed
+ *   back. So a killed worker's work is taken over at once, and a short loss of the connection costs
+ *   nothing.
+ * - `close` ends in order: it reads no more, answers what is under way except reads, and tells the
+ *   clients to come back. It declares nobody dead: sessions go on with the next host.
+ *
+ * A crash of the host closes all sockets. Nothing of the host's own needs to be saved: sessions
+ * live in the broker, and clients settle what was under way (client-repair.ts).
+ */
+import type { Duplex } from "node:stream";
+import type { WebSocket } from "ws";
+import { HoldfastError } from "../../errors/index.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import type { Clock } from "../../util/clock.ts";
+import type { Broker, BrokerMethod } from "../contract.ts";
+import { isBrokerMethod, parseParams, unknownMethod } from "../schemas.ts";
+import { grantOf, isRead, performCall } from "./host-call.ts";
+import { Peer, type PeerLimits } from "./host-peer.ts";
+import { SessionBook } from "./host-sessions.ts";
+import type { Grant } from "./reply-log.ts";
+import {
+  errorFrame,
+  PROTOCOL_VERSION,
+  readHello,
+  readRequest,
+  refusedFrame,
+  type RequestFrame,
+  RESTART_CODE,
+  resultFrame,
+  VIOLATION_CODE,
+  type Welcome,
+  welcomeFrame,
+} from "./wire.ts";
+
+export interface HostLimits extends PeerLimits {
+  readonly maxRequestBytes: number;
+  /** UTF-16 code units of one reply. */
+  readonly maxReplySize: number;
+  /** Replies kept per stream until the client acknowledges them, UTF-16 code units. */
+  readonly maxKeptSize: number;
+  /** Streams at the same time. */
+  readonly maxPeers: number;
+}
+
+export interface HostOptions {
+  readonly broker: Broker;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly hostId: string;
+  readonly socketGraceMs: number;
+  readonly keepaliveMs: number;
+  readonly limits: HostLimits;
+}
+
+/** A socket must say hello within this time. */
+const HELLO_WITHIN_MS = 10_000;
+/** A client that was silent for this many keepalives has no connection any more. */
+const SILENT_KEEPALIVES = 10;
+/** How long `close` waits for calls under way, and then for sockets to close. */
+const CLOSE_WITHIN_MS = 2_000;
+
+/** A request that was let go because the host ends: it gets no reply. */
+const LET_GO = Symbol("let go");
+
+export class BrokerHost {
+  readonly #options: HostOptions;
+  readonly #sessions: SessionBook;
+  readonly #peers = new Map<string, Peer>();
+  readonly #sockets = new Set<WebSocket>();
+  readonly #letGo: Promise<typeof LET_GO>;
+  #endReads: () => void = () => undefined;
+  #cancelKeepalive: () => void;
+  #closing: Promise<void> | undefined;
+  /** Called whenever a call has ended or a socket has closed; `close` waits by it. */
+  #changed: () => void = () => undefined;
+
+  constructor(options: HostOptions) {
+    this.#options = options;
+    this.#sessions = new SessionBook(options.broker, options.logger);
+    this.#letGo = new Promise((resolve) => {
+      this.#endReads = () => resolve(LET_GO);
+    });
+    this.#cancelKeepalive = options.clock.schedule(options.keepaliveMs, () => this.#keepAlive());
+  }
+
+  /** Takes over a socket whose upgrade was authenticated. */
+  accept(socket: WebSocket, connection: Duplex): void {
+    if (this.#closing !== undefined) {
+      socket.terminate();
+      return;
+    }
+    this.#sockets.add(socket);
+    let peer: Peer | undefined;
+    const cancelHelloTimer = this.#options.clock.schedule(HELLO_WITHIN_MS, () => socket.terminate());
+    socket.on("message", (data: Buffer) => {
+      if (this.#closing !== undefined) return;
+      const text = data.toString();
+      if (peer === undefined) {
+        cancelHelloTimer();
+        peer = this.#greet(socket, { connection, text });
+      } else if (peer.socket === socket && !peer.gone) {
+        this.#read(peer, text);
+      }
+    });
+    socket.on("pong", () => {
+      if (peer !== undefined) peer.heardAt = this.#options.clock.now();
+    });
+    socket.on("error", (error) => this.#options.logger.debug({ error }, "a client's socket failed"));
+    socket.on("close", () => {
+      cancelHelloTimer();
+      this.#sockets.delete(socket);
+      if (peer?.detach(socket) === true) this.#startGrace(peer);
+      this.#changed();
+    });
+  }
+
+  /** Ends in order; see the head of this file. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  // ── Streams ─────────────────────────────────────────────────────────────────────────────────
+
+  #greet(socket: WebSocket, first: { readonly connection: Duplex; readonly text: string }): Peer | undefined {
+    try {
+      const hello = readHello(first.text);
+      const known = this.#peers.get(hello.client);
+      const resumed = known !== undefined && known.log.canContinueAt(hello.received);
+      if (known !== undefined && !resumed) this.#abandon(known);
+      const peer = resumed ? known : this.#newPeer(hello.client);
+      peer.cancelGrace?.();
+      peer.cancelGrace = undefined;
+      peer.heardAt = this.#options.clock.now();
+      peer.log.acknowledge(hello.received);
+      peer.attach(socket, first.connection, this.#welcome(peer, resumed));
+      return peer;
+    } catch (thrown) {
+      const error = HoldfastError.from(thrown);
+      this.#options.logger.warn({ error }, "refused a client");
+      socket.send(refusedFrame(error));
+      socket.close(VIOLATION_CODE);
+      return undefined;
+    }
+  }
+
+  #newPeer(client: string): Peer {
+    const { limits } = this.#options;
+    if (this.#peers.size >= limits.maxPeers) {
+      throw new HoldfastError("BROKER_UNREACHABLE", { url: "the host", problem: `it serves ${limits.maxPeers} clients already` });
+    }
+    const peer = new Peer(client, limits);
+    this.#peers.set(client, peer);
+    return peer;
+  }
+
+  #welcome(peer: Peer, resumed: boolean): string {
+    const { broker, hostId, keepaliveMs, limits } = this.#options;
+    const welcome: Welcome = {
+      protocol: PROTOCOL_VERSION,
+      host: hostId,
+      durable: broker.features.durable,
+      resumed,
+      taken: peer.taken,
+      maxRequestBytes: limits.maxRequestBytes,
+      keepaliveMs,
+    };
+    return welcomeFrame(welcome);
+  }
+
+  #startGrace(peer: Peer): void {
+    if (peer.gone || this.#closing !== undefined) return;
+    peer.cancelGrace = this.#options.clock.schedule(this.#options.socketGraceMs, () => this.#abandon(peer));
+  }
+
+  /** The stream is gone for good. */
+  #abandon(peer: Peer): void {
+    if (peer.gone || this.#closing !== undefined) return;
+    peer.gone = true;
+    peer.cancelGrace?.();
+    this.#peers.delete(peer.client);
+    peer.socket?.terminate();
+    void this.#sessions.abandon(peer);
+  }
+
+  #keepAlive(): void {
+    const { clock, keepaliveMs } = this.#options;
+    const silentSince = clock.now() - SILENT_KEEPALIVES * keepaliveMs;
+    for (const peer of this.#peers.values()) {
+      // From a socket that is not read nothing can be heard.
+      if (peer.socket?.isPaused === true) peer.heardAt = clock.now();
+      if (peer.heardAt < silentSince) peer.socket?.terminate();
+      else peer.socket?.ping();
+    }
+    this.#cancelKeepalive = clock.schedule(keepaliveMs, () => this.#keepAlive());
+  }
+
+  // ── Requests ────────────────────────────────────────────────────────────────────────────────
+
+  #read(peer: Peer, text: string): void {
+    peer.heardAt = this.#options.clock.now();
+    let request: RequestFrame;
+    try {
+      request = readRequest(text);
+    } catch (thrown) {
+      peer.say(errorFrame(0, HoldfastError.from(thrown)));
+      return;
+    }
+    peer.log.acknowledge(request.received);
+    if (request.id === 0) return;
+    if (request.id <= peer.taken) {
+      const problem = `id ${request.id} after id ${peer.taken}`;
+      peer.say(errorFrame(0, new HoldfastError("INVALID_REQUEST", { method: "wire", path: "frame", problem })));
+      return;
+    }
+    peer.taken = request.id;
+    void this.#answer(peer, request);
+  }
+
+  /** Never rejects: whatever goes wrong is the reply. */
+  async #answer(peer: Peer, request: RequestFrame): Promise<void> {
+    const { id, method } = request;
+    peer.begin();
+    let reply: { readonly frame?: string; readonly grant?: Grant | undefined };
+    try {
+      if (!isBrokerMethod(method)) throw unknownMethod(method);
+      const params = parseParams(method, request.params);
+      reply = await this.#perform(peer, { id, method, params });
+    } catch (thrown) {
+      reply = { frame: errorFrame(id, HoldfastError.from(thrown)) };
+    }
+    if (peer.gone && reply.grant !== undefined) await this.#sessions.undo(reply.grant);
+    peer.end(peer.gone ? undefined : reply.frame, reply.grant);
+    if (peer.log.size > this.#options.limits.maxKeptSize) {
+      this.#options.logger.warn({ client: peer.client }, "a client does not take its replies; its connection is ended");
+      this.#abandon(peer);
+    }
+    this.#changed();
+  }
+
+  async #perform(
+    peer: Peer,
+    call: { readonly id: number; readonly method: BrokerMethod; readonly params: unknown },
+  ): Promise<{ readonly frame?: string; readonly grant?: Grant | undefined }> {
+    const { id, method, params } = call;
+    this.#sessions.noteRequest(peer, method, params);
+    const performed = performCall(this.#options.broker, call, () => !peer.gone && this.#closing === undefined);
+    let result: unknown;
+    try {
+      result = isRead(method) ? await Promise.race([performed, this.#letGo]) : await performed;
+    } catch (thrown) {
+      const error = HoldfastError.from(thrown);
+      this.#sessions.noteFailure(method, params, error);
+      throw error;
+    }
+    if (result === LET_GO) return {};
+    this.#sessions.noteSuccess(peer, { method, params, result });
+    const grant = grantOf(method, params, result);
+    try {
+      return { frame: this.#fit(method, resultFrame(id, result)), grant };
+    } catch (thrown) {
+      if (grant !== undefined) await this.#sessions.undo(grant);
+      throw thrown;
+    }
+  }
+
+  #fit(method: BrokerMethod, frame: string): string {
+    const limit = this.#options.limits.maxReplySize;
+    if (frame.length <= limit) return frame;
+    throw new HoldfastError("PAYLOAD_TOO_LARGE", { what: `The reply to ${method}`, bytes: frame.length, limit });
+  }
+
+  // ── The end ─────────────────────────────────────────────────────────────────────────────────
+
+  async #end(): Promise<void> {
+    this.#cancelKeepalive();
+    for (const peer of this.#peers.values()) peer.cancelGrace?.();
+    this.#endReads();
+    const attached = [...this.#peers.values()].filter((peer) => peer.socket !== undefined);
+    await this.#until(() => attached.every((peer) => peer.inFlight === 0 || peer.socket === undefined));
+    for (const peer of attached) {
+      // Only a client that has been told everything may hear of an orderly end.
+      if (peer.inFlight === 0) peer.socket?.close(RESTART_CODE, "the host ends");
+      else peer.socket?.terminate();
+    }
+    for (const socket of this.#sockets) {
+      if (!attached.some((peer) => peer.socket === socket)) socket.terminate();
+    }
+    await this.#until(() => this.#sockets.size === 0);
+    for (const socket of this.#sockets) socket.terminate();
+  }
+
+  /** Waits until `condition` holds, at most CLOSE_WITHIN_MS. */
+  #until(condition: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.schedule(CLOSE_WITHIN_MS, resolve);
+      this.#changed = () => {
+        if (!condition()) return;
+        cancel();
+        resolve();
+      };
+      this.#changed();
+    });
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * What a broker may be asked: one strict schema per method of the contract, and `parseParams`.
+ *
+ * A host parses whatever comes over its wire here, so that a broker only ever sees params of the
+ * contract's types and within its bounds (promise 9). The compiler checks each schema against the
+ * contract's type, key by key. Rules that need the state of an execution (a parent's number after
+ * an extend, a key used before) are the broker's own.
+ */
+import * as z from "zod";
+import { HoldfastError } from "../errors/index.ts";
+import type { Broker, BrokerMethod } from "./contract.ts";
+import { isPlainCommit } from "./plain-commit.ts";
+import { MAX_BATCH, MAX_PAGE, MAX_SUBMISSIONS_PER_CALL, MAX_TASKS_PER_CALL, MAX_TASKS_PER_EXECUTION, MAX_WAIT_MS } from "./limits.ts";
+import { executionStateSchema, outcomeSchema, taskStateSchema } from "./schemas-working.ts";
+import { boundedArray, identifier, integer, itemIndex, MAX_MESSAGE, name, raise, strict } from "./schema-parts.ts";
+import { checkParents, checkTaskCount, submissionSchema, taskGroupSchema } from "./schemas-submitting.ts";
+
+/** Params of a method; `undefined` for a method without. */
+export type ParamsOf<M extends BrokerMethod> = Parameters<Broker[M]>[0];
+
+/** Most entries of one duty call. */
+const MAX_DUTY_ENTRIES = 100_000;
+/** Longest leader lease, milliseconds. */
+const MAX_LEAD_MS = 3_600_000;
+const MAX_CAPABILITIES = 64;
+const MAX_POOLS_PER_WORKER = 64;
+const MAX_SLOTS = 10_000;
+
+const count = integer(0, Number.MAX_SAFE_INTEGER);
+const pageLimit = integer(1, MAX_PAGE);
+const waitMs = z.number().min(0).max(MAX_WAIT_MS);
+const taskNumber = integer(0, MAX_TASKS_PER_EXECUTION);
+const executionOnly = strict<{ readonly executionId: string }>()({ executionId: identifier });
+const poolOnly = strict<{ readonly pool: string }>()({ pool: name });
+const limitOnly = strict<ParamsOf<"listSessions">>()({ limit: pageLimit });
+const duty = strict<ParamsOf<"purge">>()({ limit: integer(1, MAX_DUTY_ENTRIES) });
+const claimRequest = { max: integer(0, MAX_BATCH), waitMs };
+
+const submit = strict<ParamsOf<"submit">>()({
+  submissions: boundedArray(submissionSchema, MAX_SUBMISSIONS_PER_CALL),
+}).superRefine((params, context) => {
+  checkTaskCount(params.submissions.flatMap((submission) => submission.groups), context);
+  params.submissions.forEach((submission, index) => {
+    checkParents(submission.groups, { context, path: ["submissions", index, "groups"] });
+  });
+});
+
+const extend = strict<ParamsOf<"extend">>()({
+  executionId: identifier,
+  part: integer(1, Number.MAX_SAFE_INTEGER),
+  groups: boundedArray(taskGroupSchema, MAX_TASKS_PER_CALL),
+  seal: z.boolean(),
+}).superRefine((params, context) => checkTaskCount(params.groups, context));
+
+const workerProfile = strict<ParamsOf<"openSession">>()({
+  worker: name,
+  host: name,
+  pid: count,
+  pools: boundedArray(name, MAX_POOLS_PER_WORKER),
+  capabilities: boundedArray(name, MAX_CAPABILITIES),
+  slots: integer(1, MAX_SLOTS),
+});
+
+const verdict = strict<ParamsOf<"judgeVerifications">["verdicts"][number]>()({
+  executionId: identifier,
+  task: taskNumber,
+  start: itemIndex,
+  disagreement: z.exactOptional(z.strictObject({ item: itemIndex, workers: boundedArray(name, MAX_BATCH) })),
+});
+
+/** One schema per method: exactly the params that the contract names, within their bounds. */
+export const PARAM_SCHEMAS: { readonly [M in BrokerMethod]: z.ZodType<ParamsOf<M>> } = {
+  submit,
+  extend,
+  pause: executionOnly,
+  resume: executionOnly,
+  cancel: strict<ParamsOf<"cancel">>()({ executionId: identifier, reason: z.exactOptional(z.string().max(MAX_MESSAGE)) }),
+  pausePool: poolOnly,
+  resumePool: poolOnly,
+
+  openSession: workerProfile,
+  heartbeat: strict<ParamsOf<"heartbeat">>()({ session: identifier, running: count }),
+  claim: strict<ParamsOf<"claim">>()({ session: identifier, ...claimRequest }),
+  commit: strict<ParamsOf<"commit">>()({
+    session: identifier,
+    outcomes: boundedArray(outcomeSchema, MAX_BATCH),
+    claim: z.exactOptional(z.strictObject(claimRequest)),
+  }),
+  closeSession: strict<ParamsOf<"closeSession">>()({ session: identifier, reason: z.enum(["left", "lost"]) }),
+  drainSession: strict<ParamsOf<"drainSession">>()({ session: identifier }),
+
+  getExecution: executionOnly,
+  listExecutions: strict<ParamsOf<"listExecutions">>()({
+    states: z.exactOptional(boundedArray(executionStateSchema, MAX_PAGE)),
+    idPrefix: z.exactOptional(z.string().max(MAX_MESSAGE)),
+    limit: pageLimit,
+    before: z.exactOptional(identifier),
+  }),
+  listTasks: strict<ParamsOf<"listTasks">>()({
+    executionId: identifier,
+    states: z.exactOptional(boundedArray(taskStateSchema, MAX_PAGE)),
+    limit: pageLimit,
+    after: z.exactOptional(integer(-1, MAX_TASKS_PER_EXECUTION)),
+  }),
+  listDeadLetters: strict<ParamsOf<"listDeadLetters">>()({ executionId: identifier, limit: pageLimit }),
+  listAttempts: strict<ParamsOf<"listAttempts">>()({
+    executionId: identifier,
+    task: z.exactOptional(taskNumber),
+    limit: pageLimit,
+  }),
+  readResults: strict<ParamsOf<"readResults">>()({
+    executionId: identifier,
+    cursor: z.exactOptional(count),
+    limit: pageLimit,
+    waitMs: z.exactOptional(waitMs),
+    partialsOnly: z.exactOptional(z.boolean()),
+  }),
+  readEvents: strict<ParamsOf<"readEvents">>()({
+    cursor: count,
+    executionId: z.exactOptional(identifier),
+    limit: pageLimit,
+    waitMs: z.exactOptional(waitMs),
+  }),
+  listSessions: limitOnly,
+  listPools: z.undefined(),
+
+  lead: strict<ParamsOf<"lead">>()({ lease: name, holder: name, ttlMs: integer(1, MAX_LEAD_MS) }),
+  reapSessions: duty,
+  promoteDue: duty,
+  reapOverdue: duty,
+  purge: duty,
+  pendingVerifications: duty,
+  judgeVerifications: strict<ParamsOf<"judgeVerifications">>()({ verdicts: boundedArray(verdict, MAX_BATCH) }),
+};
+
+/**
+ * `value` as the params of `method`. Strict: unknown keys are refused, nothing is coerced.
+ *
+ * Errors: INVALID_REQUEST, PAYLOAD_TOO_LARGE, BATCH_TOO_LARGE, all with the path of the first thing wrong.
+ */
+export function parseParams<M extends BrokerMethod>(method: M, value: unknown): ParamsOf<M> {
+  // Commits carry nearly all of the traffic, and nearly all of them are plain.
+  if (method === "commit" && isPlainCommit(value)) return value as ParamsOf<M>;
+  const parsed = (PARAM_SCHEMAS[method] as z.ZodType<ParamsOf<M>>).safeParse(value);
+  if (parsed.success) return parsed.data;
+  return raise({ method, value, issue: parsed.error.issues[0] });
+}
+
+/** Like `parseParams` for a method whose name is not known to be one. */
+export function isBrokerMethod(method: unknown): method is BrokerMethod {
+  return typeof method === "string" && Object.hasOwn(PARAM_SCHEMAS, method);
+}
+
+/** The refusal of a method that the contract does not have. */
+export function unknownMethod(method: unknown): HoldfastError {
+  const shown = typeof method === "string" ? method.slice(0, 64) : typeof method;
+  return new HoldfastError("INVALID_REQUEST", { method: shown, path: "method", problem: "the broker has no such method" });
+}

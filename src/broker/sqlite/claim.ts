@@ -1,0 +1,319 @@
+/**
+ * Transition claim: ready work → leases of one session.
+ *
+ * Invariant: a task or range is either ready (in a lane) or leased, never both; each lease gets a
+ * token that was never given out before. Tasks that follow each other are claimed by one range
+ * update. Claims need not be synced: after a power cut the work is simply ready again, and the
+ * token's epoch keeps the old lease from committing.
+ */
+import { planChunk } from "../../core/chunking.ts";
+import { hasAll } from "../../core/ready-queue.ts";
+import type { ClaimRequest, Lease, LeaseSpec } from "../contract.ts";
+import type { Engine } from "./engine.ts";
+import { leaseRef } from "./engine.ts";
+import { hasWork, takeTask } from "./lanes.ts";
+import {
+  type ArrayState,
+  chunkKey,
+  type GroupRecord,
+  type LeaseRecord,
+  type PoolRecord,
+  QUEUED,
+  type ReplicaRecord,
+  RUNNING,
+  type SessionRecord,
+  taskId,
+  type WaitingRange,
+  type WaitingTask,
+} from "./model.ts";
+
+export interface Claimed {
+  readonly leases: Lease[];
+  readonly specs: Record<string, LeaseSpec>;
+}
+
+interface Taking {
+  readonly engine: Engine;
+  readonly session: SessionRecord;
+  readonly token: number;
+  readonly now: number;
+  readonly claimed: Claimed;
+}
+
+export function claim(engine: Engine, session: SessionRecord, request: ClaimRequest): Claimed {
+  const claimed: Claimed = { leases: [], specs: {} };
+  if (session.draining || request.max <= 0) return claimed;
+  const taking: Taking = { engine, session, token: engine.nextToken(), now: engine.now, claimed };
+  for (const name of session.profile.pools) {
+    const pool = engine.model.pool(name);
+    if (!pool.paused) takeFromPool(taking, pool, request.max);
+    if (claimed.leases.length >= request.max) break;
+  }
+  return claimed;
+}
+
+/** Whether a claim of this session could find anything; cheap enough to ask for every waiter. */
+export function mightClaim(engine: Engine, session: SessionRecord): boolean {
+  if (session.draining) return false;
+  return session.profile.pools.some((name) => {
+    const pool = engine.model.pool(name);
+    return !pool.paused && (!pool.ready.isEmpty || pool.replicas.size > 0);
+  });
+}
+
+function takeFromPool(taking: Taking, pool: PoolRecord, max: number): void {
+  const { leases } = taking.claimed;
+  for (const replica of pool.replicas) {
+    if (leases.length >= max) return;
+    if (mayReplicate(taking.session, replica)) takeReplica(taking, pool, replica);
+  }
+  while (leases.length < max) {
+    const turn = pool.ready.next(taking.session.capabilities, max - leases.length, taking.now);
+    if (turn === undefined) return;
+    const before = leases.length;
+    const quota = Math.min(turn.quota, max - before);
+    if (turn.lane.array === undefined) takeTasks(taking, turn.lane, quota);
+    else takeChunks(taking, turn.lane, turn.lane.array, quota);
+    if (!hasWork(turn.lane)) pool.ready.remove(turn.lane);
+    if (leases.length > before) note(taking, turn.lane);
+  }
+}
+
+function note(taking: Taking, group: GroupRecord): void {
+  const { specs } = taking.claimed;
+  if (specs[group.specKey] === undefined) specs[group.specKey] = leaseSpec(group);
+  if (group.execution.state === "pending") taking.engine.changeState(group.execution, "running");
+}
+
+function leaseSpec(group: GroupRecord): LeaseSpec {
+  const { spec, array } = group;
+  return {
+    name: spec.name,
+    handler: spec.handler,
+    ...(group.source === undefined ? {} : { source: group.source }),
+    ...(array === undefined ? {} : { results: array.results }),
+    ...(spec.timeoutMs === undefined ? {} : { timeoutMs: spec.timeoutMs }),
+    ...(spec.memoryLimitMb === undefined ? {} : { memoryLimitMb: spec.memoryLimitMb }),
+  };
+}
+
+// ── Separate tasks ────────────────────────────────────────────────────────────────────────────
+
+function takeTasks(taking: Taking, group: GroupRecord, quota: number): void {
+  const { engine, session, token, now } = taking;
+  let runFirst = -1;
+  let runLast = -2;
+  let taken = 0;
+  const endRun = (): void => {
+    if (runFirst < 0) return;
+    engine.db.run(
+      "UPDATE tasks SET state = ?, attempt = attempt + 1, token = ?, session = ?, at = ? WHERE id BETWEEN ? AND ?",
+      RUNNING,
+      token,
+      session.no,
+      now,
+      taskId(group.execution, runFirst),
+      taskId(group.execution, runLast),
+    );
+  };
+  while (taken < quota) {
+    const waiting = takeTask(engine.db, group);
+    if (waiting === undefined) break;
+    if (waiting.task !== runLast + 1) {
+      endRun();
+      runFirst = waiting.task;
+    }
+    runLast = waiting.task;
+    taken += 1;
+    leaseTask(taking, group, waiting);
+  }
+  endRun();
+  if (taken > 0) engine.move(group, "queued", "running", taken);
+}
+
+function leaseTask(taking: Taking, group: GroupRecord, waiting: WaitingTask): void {
+  const { engine, session, token, now, claimed } = taking;
+  const { task } = waiting;
+  const attempt = waiting.attempt + 1;
+  engine.model.addLease({
+    key: taskId(group.execution, task),
+    group,
+    task,
+    start: -1,
+    end: -1,
+    replica: 0,
+    attempt,
+    failures: waiting.failures,
+    losses: waiting.losses,
+    careful: false,
+    token,
+    session,
+    claimedAt: now,
+  });
+  const lease: Lease = {
+    executionId: group.execution.id,
+    task,
+    token: String(token),
+    spec: group.specKey,
+    attempt,
+    ...(waiting.input === null ? {} : { input: waiting.input }),
+    ...(waiting.parents === null ? {} : { parents: parentResults(taking, group, waiting.parents) }),
+  };
+  claimed.leases.push(lease);
+  engine.journal.tasks(group.execution, { state: "running", entry: task, worker: session.profile.worker });
+}
+
+function parentResults(taking: Taking, group: GroupRecord, parents: string): Record<number, string> {
+  const results: Record<number, string> = {};
+  for (const parent of JSON.parse(parents) as number[]) {
+    const row = taking.engine.db.get("SELECT result FROM tasks WHERE id = ?", taskId(group.execution, parent));
+    results[parent] = (row?.["result"] as string | null | undefined) ?? "null";
+  }
+  return results;
+}
+
+// ── Chunks of an array ────────────────────────────────────────────────────────────────────────
+
+function takeChunks(taking: Taking, group: GroupRecord, array: ArrayState, quota: number): void {
+  const { engine } = taking;
+  for (let taken = 0; taken < quota && hasWork(group); taken += 1) {
+    const size = planChunk(array.chunk, {
+      length: array.length,
+      remaining: group.counts.queued,
+      averageItemMs: array.averageItemMs,
+      slots: Math.max(1, group.pool.slots),
+    });
+    const range = group.ranges.pop();
+    const lease = range === undefined ? carve(taking, group, array, size) : leaseRange(taking, group, cut(engine, group, range, size));
+    engine.move(group, "queued", "running", lease.end - lease.start);
+    pushChunk(taking, lease);
+  }
+}
+
+function carve(taking: Taking, group: GroupRecord, array: ArrayState, size: number): LeaseRecord {
+  const start = array.cursor;
+  const end = Math.min(array.length, start + Math.max(1, size));
+  array.cursor = end;
+  taking.engine.db.run(
+    `INSERT INTO chunks (execution, task, start, replica, end, state, attempt, failures, losses, careful, token, session, at)
+     VALUES (?, ?, ?, 0, ?, ?, 1, 0, 0, 0, ?, ?, ?)`,
+    group.execution.no,
+    group.first,
+    start,
+    end,
+    RUNNING,
+    taking.token,
+    taking.session.no,
+    taking.now,
+  );
+  return addChunkLease(taking, group, { start, end, replica: 0, attempt: 1, failures: 0, losses: 0, careful: false });
+}
+
+/** A range that came back may be larger than what one chunk should be by now: the rest stays ready. */
+function cut(engine: Engine, group: GroupRecord, range: WaitingRange, size: number): WaitingRange {
+  const keep = Math.max(1, size);
+  if (range.end - range.start <= keep || range.careful) return range;
+  const rest: WaitingRange = { ...range, start: range.start + keep };
+  engine.db.run(
+    `INSERT INTO chunks (execution, task, start, replica, end, state, attempt, failures, losses, careful, at)
+     VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)`,
+    group.execution.no,
+    group.first,
+    rest.start,
+    rest.end,
+    QUEUED,
+    rest.attempt,
+    rest.failures,
+    rest.losses,
+    0,
+    engine.now,
+  );
+  group.ranges.push(rest);
+  return { ...range, end: rest.start };
+}
+
+function leaseRange(taking: Taking, group: GroupRecord, range: WaitingRange): LeaseRecord {
+  const attempt = range.attempt + 1;
+  taking.engine.db.run(
+    `UPDATE chunks SET end = ?, state = ?, attempt = ?, token = ?, session = ?, at = ?
+     WHERE execution = ? AND task = ? AND start = ? AND replica = 0`,
+    range.end,
+    RUNNING,
+    attempt,
+    taking.token,
+    taking.session.no,
+    taking.now,
+    group.execution.no,
+    group.first,
+    range.start,
+  );
+  return addChunkLease(taking, group, { ...range, replica: 0, attempt });
+}
+
+type ChunkLease = Pick<LeaseRecord, "start" | "end" | "replica" | "attempt" | "failures" | "losses" | "careful">;
+
+function addChunkLease(taking: Taking, group: GroupRecord, chunk: ChunkLease): LeaseRecord {
+  const lease: LeaseRecord = {
+    key: chunkKey(taskId(group.execution, group.first), chunk.start, chunk.replica),
+    group,
+    task: group.first,
+    ...chunk,
+    token: taking.token,
+    session: taking.session,
+    claimedAt: taking.now,
+  };
+  taking.engine.model.addLease(lease);
+  return lease;
+}
+
+function pushChunk(taking: Taking, lease: LeaseRecord): void {
+  const { group, session } = { group: lease.group, session: taking.session };
+  taking.claimed.leases.push({
+    ...leaseRef(lease),
+    spec: group.specKey,
+    attempt: lease.attempt,
+    end: lease.end,
+    ...(lease.careful ? { careful: true } : {}),
+  });
+  if (lease.replica > 0) return;
+  taking.engine.journal.tasks(group.execution, {
+    state: "running",
+    entry: [lease.task, lease.start, lease.end],
+    worker: session.profile.worker,
+  });
+}
+
+// ── Replicas of verified chunks ───────────────────────────────────────────────────────────────
+
+function mayReplicate(session: SessionRecord, replica: ReplicaRecord): boolean {
+  const { group, workers } = replica.verification;
+  return (
+    group.execution.state !== "paused" &&
+    !workers.has(session.profile.worker) &&
+    hasAll(session.capabilities, group.requires)
+  );
+}
+
+function takeReplica(taking: Taking, pool: PoolRecord, replica: ReplicaRecord): void {
+  const { verification } = replica;
+  const { group, start, end } = verification;
+  pool.replicas.delete(replica);
+  verification.workers.add(taking.session.profile.worker);
+  const attempt = replica.attempt + 1;
+  taking.engine.db.run(
+    `UPDATE chunks SET state = ?, attempt = ?, token = ?, session = ?, at = ?
+     WHERE execution = ? AND task = ? AND start = ? AND replica = ?`,
+    RUNNING,
+    attempt,
+    taking.token,
+    taking.session.no,
+    taking.now,
+    group.execution.no,
+    group.first,
+    start,
+    replica.replica,
+  );
+  const { failures, losses, careful } = replica;
+  pushChunk(taking, addChunkLease(taking, group, { start, end, replica: replica.replica, attempt, failures, losses, careful }));
+  note(taking, group);
+}

@@ -1,0 +1,84 @@
+/**
+ * A lease that ends without an outcome: handed back by its worker (`returned`: costs nothing), or
+ * taken away because its session died (`lost`: counted apart from failures of the user's code).
+ *
+ * What kills its worker `maxLosses` times is a poison pill and becomes a dead letter. A chunk that
+ * does so is first divided, so that only the item that does it is buried.
+ */
+import type { Failure } from "../../core/failure.ts";
+import { rememberLoss } from "./attempts.ts";
+import { buryRange, requeueRange } from "./commit-chunk.ts";
+import { buryTask } from "./commit-task.ts";
+import type { Engine } from "./engine.ts";
+import { offerTask } from "./lanes.ts";
+import { type LeaseRecord, QUEUED, taskId } from "./model.ts";
+import { requeueReplica } from "./verification.ts";
+
+/** Pieces into which a chunk is divided that keeps killing workers. */
+const POISON_PIECES = 64;
+
+export function giveBack(engine: Engine, lease: LeaseRecord, reason: "returned" | "lost"): void {
+  const isLost = reason === "lost";
+  if (isLost) noteLoss(engine, lease);
+  if (lease.replica > 0) requeueReplica(engine, lease, isLost);
+  else if (lease.start < 0) giveBackTask(engine, lease, isLost);
+  else giveBackChunk(engine, lease, isLost);
+}
+
+function noteLoss(engine: Engine, lease: LeaseRecord): void {
+  const { execution } = lease.group;
+  execution.counts.lost += 1;
+  engine.touch(execution);
+  rememberLoss(engine, lease);
+}
+
+function giveBackTask(engine: Engine, lease: LeaseRecord, isLost: boolean): void {
+  const { group, task } = lease;
+  const losses = lease.losses + (isLost ? 1 : 0);
+  if (losses >= group.spec.maxLosses) {
+    buryTask(engine, lease, { failure: poison(losses), failures: lease.failures, losses, keepToken: false });
+    return;
+  }
+  engine.db.run(
+    "UPDATE tasks SET state = ?, losses = ?, attempt = ?, token = iif(?, NULL, token), at = ? WHERE id = ?",
+    QUEUED,
+    losses,
+    isLost ? lease.attempt : lease.attempt - 1,
+    isLost ? 1 : 0,
+    engine.now,
+    taskId(group.execution, task),
+  );
+  engine.move(group, "running", "queued");
+  engine.journal.tasks(group.execution, { state: "queued", entry: task, reason: isLost ? "lost" : "returned" });
+  offerTask(group, task, engine.now);
+}
+
+function giveBackChunk(engine: Engine, lease: LeaseRecord, isLost: boolean): void {
+  const { maxLosses } = lease.group.spec;
+  const { start, end, failures, careful } = lease;
+  const losses = lease.losses + (isLost ? 1 : 0);
+  const attempt = isLost ? lease.attempt : lease.attempt - 1;
+  const token = isLost ? null : lease.token;
+  const reason = isLost ? "lost" : "returned";
+  if (losses < maxLosses) {
+    requeueRange(engine, lease, { start, end, attempt, failures, losses, careful }, { token, reason });
+    return;
+  }
+  if (end - start === 1) {
+    buryRange(engine, lease, { start, end }, { failure: poison(losses), failures, losses, token });
+    return;
+  }
+  const step = Math.ceil((end - start) / POISON_PIECES);
+  for (let at = start; at < end; at += step) {
+    const piece = { start: at, end: Math.min(end, at + step), attempt, failures, losses: maxLosses - 1, careful };
+    requeueRange(engine, lease, piece, { token, reason });
+  }
+}
+
+function poison(losses: number): Failure {
+  return {
+    class: "worker-lost",
+    code: "POISON_PILL",
+    message: `${losses} workers died while they ran this; it is not tried again.`,
+  };
+}

@@ -1,0 +1,104 @@
+/**
+ * Events of the transaction under way (promise 10). Transitions of one kind that follow each other
+ * share a row; the rows are written with the changes they tell of.
+ */
+import type { ExecutionState, TaskState } from "../../core/states.ts";
+import type { EventChange } from "../contract.ts";
+import type { Database } from "./database.ts";
+import { type ExecutionRecord, TASK_ID_SPAN } from "./model.ts";
+
+/** Entries of one event: a reader's cursor counts them in ten bits (see reads.ts). */
+export const MAX_EVENT_ENTRIES = 1_000;
+
+export type EventEntry = number | readonly [task: number, start: number, end: number];
+
+interface Draft {
+  readonly execution: number | null;
+  readonly completed: boolean;
+  readonly change: EventChange;
+  /** Only for `tasks` changes: what must be equal to share the row. */
+  readonly sameness: string;
+  readonly entries: EventEntry[];
+}
+
+export interface TaskMove {
+  readonly state: TaskState;
+  readonly entry: EventEntry;
+  readonly worker?: string | undefined;
+  readonly reason?: string | undefined;
+}
+
+export class Journal {
+  #drafts: Draft[] = [];
+  /** The last draft of each execution, the only one a further transition may join. */
+  readonly #last = new Map<number, Draft>();
+
+  get isEmpty(): boolean {
+    return this.#drafts.length === 0;
+  }
+
+  tasks(execution: ExecutionRecord, move: TaskMove): void {
+    const sameness = `${move.state}|${move.worker ?? ""}|${move.reason ?? ""}`;
+    const last = this.#last.get(execution.no);
+    if (last !== undefined && last.sameness === sameness && last.entries.length < MAX_EVENT_ENTRIES) {
+      last.entries.push(move.entry);
+      return;
+    }
+    const entries = [move.entry];
+    const change: EventChange = {
+      kind: "tasks",
+      state: move.state,
+      tasks: entries,
+      ...(move.worker === undefined ? {} : { worker: move.worker }),
+      ...(move.reason === undefined ? {} : { reason: move.reason }),
+    };
+    this.#push({ execution: execution.no, completed: move.state === "completed", change, sameness, entries });
+  }
+
+  execution(execution: ExecutionRecord, state: ExecutionState, reason?: string): void {
+    const change: EventChange = { kind: "execution", state, ...(reason === undefined ? {} : { reason }) };
+    this.#push({ execution: execution.no, completed: false, change, sameness: "", entries: [] });
+  }
+
+  session(session: string, worker: string, state: "opened" | "left" | "lost"): void {
+    this.#push({
+      execution: null,
+      completed: false,
+      change: { kind: "session", session, worker, state },
+      sameness: "",
+      entries: [],
+    });
+  }
+
+  #push(draft: Draft): void {
+    this.#drafts.push(draft);
+    if (draft.execution !== null) this.#last.set(draft.execution, draft);
+  }
+
+  /** Writes the drafts; returns whether there were any. */
+  write(db: Database, at: number): boolean {
+    if (this.#drafts.length === 0) return false;
+    for (const draft of this.#drafts) {
+      db.run(
+        "INSERT INTO events (at, execution, completed, change) VALUES (?, ?, ?, ?)",
+        at,
+        draft.execution,
+        draft.completed ? 1 : 0,
+        JSON.stringify(draft.change),
+      );
+    }
+    this.clear();
+    return true;
+  }
+
+  clear(): void {
+    this.#drafts = [];
+    this.#last.clear();
+  }
+}
+
+/** Splits a task id into the execution's number and the task's. */
+export function splitTaskId(id: number): { readonly execution: number; readonly task: number } {
+  const execution = Math.floor(id / TASK_ID_SPAN);
+  return { execution, task: id - execution * TASK_ID_SPAN };
+}

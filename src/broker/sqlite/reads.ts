@@ -1,0 +1,104 @@
+/**
+ * Readers with a cursor: events, and results in the order of their commits (promise 10).
+ *
+ * Results are found through the events that name them. A result cursor is `event * 1024 + entries of
+ * that event already read`, so a page may end within an event.
+ */
+import { isExecutionEnded } from "../../core/states.ts";
+import type { BrokerEvent, EventChange, ReadEventsParams, ReadEventsReply, ReadResultsParams, ReadResultsReply, ResultRow } from "../contract.ts";
+import type { Row } from "./database.ts";
+import type { Engine } from "./engine.ts";
+import type { EventEntry } from "./journal.ts";
+import { TASK_ID_SPAN } from "./model.ts";
+import { executionRow } from "./views.ts";
+
+const ENTRIES_PER_EVENT = 1_024;
+
+export function readEvents(engine: Engine, params: ReadEventsParams): ReadEventsReply {
+  const rows =
+    params.executionId === undefined
+      ? engine.db.all(
+          "SELECT e.*, x.id AS execution_id FROM events e LEFT JOIN executions x ON x.no = e.execution WHERE e.cursor > ? ORDER BY e.cursor LIMIT ?",
+          params.cursor,
+          params.limit,
+        )
+      : engine.db.all(
+          "SELECT e.*, ? AS execution_id FROM events e WHERE e.execution = ? AND e.cursor > ? ORDER BY e.cursor LIMIT ?",
+          params.executionId,
+          Number(executionRow(engine, params.executionId)["no"]),
+          params.cursor,
+          params.limit,
+        );
+  const events = rows.map(event);
+  return { events, cursor: events.at(-1)?.cursor ?? params.cursor };
+}
+
+function event(row: Row): BrokerEvent {
+  return {
+    cursor: Number(row["cursor"]),
+    at: Number(row["at"]),
+    change: JSON.parse(String(row["change"])) as EventChange,
+    ...(typeof row["execution_id"] === "string" ? { executionId: row["execution_id"] } : {}),
+  };
+}
+
+export function readResults(engine: Engine, params: ReadResultsParams): ReadResultsReply {
+  const execution = executionRow(engine, params.executionId);
+  const no = Number(execution["no"]);
+  const from = params.cursor ?? 0;
+  const rows: ResultRow[] = [];
+  let cursor = from;
+  const events = engine.db.all(
+    "SELECT cursor, change FROM events WHERE execution = ? AND cursor >= ? AND completed = 1 ORDER BY cursor LIMIT ?",
+    no,
+    Math.floor(from / ENTRIES_PER_EVENT),
+    params.limit + 1,
+  );
+  for (const row of events) {
+    const change = JSON.parse(String(row["change"])) as Extract<EventChange, { kind: "tasks" }>;
+    const base = Number(row["cursor"]) * ENTRIES_PER_EVENT;
+    for (let at = Math.max(0, from - base); at < change.tasks.length && rows.length < params.limit; at += 1) {
+      const result = resultRow(engine, { no, entry: change.tasks[at] as EventEntry, worker: change.worker ?? "" }, params);
+      if (result !== undefined) rows.push(result);
+      cursor = base + at + 1;
+    }
+    if (rows.length >= params.limit) return { rows, cursor, done: false };
+  }
+  return { rows, cursor, done: isExecutionEnded(String(execution["state"]) as "running") };
+}
+
+interface ResultPlace {
+  readonly no: number;
+  readonly entry: EventEntry;
+  readonly worker: string;
+}
+
+function resultRow(engine: Engine, place: ResultPlace, params: ReadResultsParams): ResultRow | undefined {
+  const { no, entry, worker } = place;
+  if (typeof entry === "number") {
+    const row = engine.db.get("SELECT result, attempt, duration_ms, at FROM tasks WHERE id = ?", no * TASK_ID_SPAN + entry);
+    if (row === undefined) return undefined;
+    const result = params.partialsOnly === true ? {} : { result: (row["result"] as string | null) ?? "null" };
+    return { task: entry, worker, ...result, ...ran(row) };
+  }
+  const [task, start, end] = entry;
+  const row =
+    params.partialsOnly === true
+      ? engine.db.get("SELECT partial, missing, attempt, duration_ms, at FROM results WHERE execution = ? AND task = ? AND start = ? AND end = ?", no, task, start, end)
+      : engine.db.get("SELECT * FROM results WHERE execution = ? AND task = ? AND start = ? AND end = ?", no, task, start, end);
+  if (row === undefined) return undefined;
+  return {
+    task,
+    start,
+    end,
+    worker,
+    ...ran(row),
+    ...(typeof row["item_values"] === "string" ? { values: row["item_values"] } : {}),
+    ...(typeof row["partial"] === "string" ? { partial: row["partial"] } : {}),
+    ...(typeof row["missing"] === "string" ? { missing: JSON.parse(row["missing"]) as number[] } : {}),
+  };
+}
+
+function ran(row: Row): Pick<ResultRow, "attempt" | "durationMs" | "at"> {
+  return { attempt: Number(row["attempt"]), durationMs: Number(row["duration_ms"]), at: Number(row["at"]) };
+}

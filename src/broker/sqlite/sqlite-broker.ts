@@ -1,0 +1,310 @@
+/**
+ * The embedded broker: one file, one owning process, every promise of the contract.
+ *
+ * Calls that change something become operations of the group commit (group-commit.ts), which runs
+ * the transitions (submit.ts, claim.ts, commit.ts, sessions.ts, control.ts, timers.ts, purge.ts,
+ * verification.ts) on file and memory together. Reads go to the file directly.
+ *
+ * When the process is killed, the file holds everything that was acknowledged; the next owner loads
+ * it and goes on. Workers keep their sessions if they find the new owner before they count as dead.
+ */
+import { HoldfastError } from "../../errors/index.ts";
+import type { Clock } from "../../util/clock.ts";
+import type * as contract from "../contract.ts";
+import { MAX_BATCH, MAX_PAGE, MAX_WAIT_MS } from "../limits.ts";
+import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from "../settings.ts";
+import { type Claimed, claim, mightClaim } from "./claim.ts";
+import { commitOutcomes } from "./commit.ts";
+import { cancel, pause, resume, setPoolPaused } from "./control.ts";
+import { Database } from "./database.ts";
+import { Engine } from "./engine.ts";
+import { GroupCommit } from "./group-commit.ts";
+import { lead } from "./lead.ts";
+import { load } from "./load.ts";
+import { purge } from "./purge.ts";
+import { readEvents, readResults } from "./reads.ts";
+import { closeSession, directives, drainSession, openSession, reapSessions } from "./sessions.ts";
+import { extend, submit } from "./submit.ts";
+import { promoteDue, reapOverdue } from "./timers.ts";
+import { judge, pendingVerifications } from "./verification.ts";
+import * as views from "./views.ts";
+import { Waiters } from "./waiters.ts";
+
+export interface SqliteBrokerOptions {
+  /** Path of the database, or `:memory:`. */
+  readonly file: string;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Ids of executions and sessions. */
+  readonly newId: () => string;
+  readonly settings?: Partial<BrokerSettings>;
+  /** Largest size of the file in pages of 4 KiB; more is refused with STORE_FULL. Absent: the disk's. */
+  readonly maxPages?: number;
+}
+
+export class SqliteBroker implements contract.Broker {
+  readonly features: contract.BrokerFeatures;
+  readonly #engine: Engine;
+  readonly #db: Database;
+  readonly #commits: GroupCommit;
+  readonly #claims: Waiters<contract.ClaimReply>;
+  readonly #reads: Waiters<unknown>;
+  #closed = false;
+
+  constructor(options: SqliteBrokerOptions) {
+    const { file, clock } = options;
+    this.features = { name: "sqlite", durable: file !== ":memory:", needsCoordinator: true };
+    this.#db = new Database(file, options.maxPages === undefined ? {} : { maxPages: options.maxPages });
+    this.#claims = new Waiters(clock);
+    this.#reads = new Waiters(clock);
+    this.#engine = new Engine({
+      db: this.#db,
+      settings: { ...DEFAULT_BROKER_SETTINGS, ...options.settings },
+      now: () => clock.now(),
+      random: options.random,
+      newId: options.newId,
+    });
+    load(this.#engine);
+    this.#commits = new GroupCommit({
+      transaction: (durable, action) => this.#db.transaction(durable, action),
+      finish: () => this.#finish(),
+      committed: () => this.#committed(),
+      rebuild: () => this.#rebuild(),
+    });
+  }
+
+  // ── Transactions ────────────────────────────────────────────────────────────────────────────
+
+  #wroteEvents = false;
+
+  #finish(): void {
+    this.#claims.serve();
+    this.#engine.settle();
+    this.#wroteEvents = this.#engine.journal.write(this.#db, this.#engine.now);
+  }
+
+  #committed(): void {
+    this.#claims.answer();
+    if (!this.#wroteEvents) return;
+    this.#reads.serve();
+    this.#reads.answer();
+  }
+
+  #rebuild(): void {
+    this.#claims.forget();
+    const seen = new Map([...this.#engine.model.sessions].map(([id, session]) => [id, session.seenAt]));
+    load(this.#engine, seen);
+  }
+
+  #change<T>(run: () => T, durable = true): Promise<T> {
+    return this.#commits.submit({ durable, run });
+  }
+
+  async #read<T>(run: () => T): Promise<T> {
+    this.#checkOpen();
+    return run();
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new HoldfastError("BROKER_CLOSED");
+  }
+
+  // ── Submitting and steering ─────────────────────────────────────────────────────────────────
+
+  submit(params: contract.SubmitParams): Promise<{ executions: readonly contract.SubmitReceipt[] }> {
+    return this.#change(() => ({ executions: submit(this.#engine, params) }));
+  }
+
+  extend(params: contract.ExtendParams): Promise<{ total: number }> {
+    return this.#change(() => extend(this.#engine, params));
+  }
+
+  async pause({ executionId }: { readonly executionId: string }): Promise<contract.ExecutionView> {
+    await this.#change(() => pause(this.#engine, executionId));
+    return this.getExecution({ executionId });
+  }
+
+  async resume({ executionId }: { readonly executionId: string }): Promise<contract.ExecutionView> {
+    await this.#change(() => resume(this.#engine, executionId));
+    return this.getExecution({ executionId });
+  }
+
+  async cancel(params: { readonly executionId: string; readonly reason?: string }): Promise<contract.ExecutionView> {
+    await this.#change(() => cancel(this.#engine, params));
+    return this.getExecution(params);
+  }
+
+  pausePool({ pool }: { readonly pool: string }): Promise<contract.PoolView> {
+    return this.#change(() => views.poolView(this.#engine, setPoolPaused(this.#engine, pool, true)));
+  }
+
+  resumePool({ pool }: { readonly pool: string }): Promise<contract.PoolView> {
+    return this.#change(() => views.poolView(this.#engine, setPoolPaused(this.#engine, pool, false)));
+  }
+
+  // ── Working ─────────────────────────────────────────────────────────────────────────────────
+
+  openSession(profile: contract.WorkerProfile): Promise<contract.OpenSessionReply> {
+    return this.#change(() => openSession(this.#engine, profile), false);
+  }
+
+  heartbeat({ session }: contract.HeartbeatParams): Promise<contract.Directives> {
+    return this.#read(() => directives(this.#engine.liveSession(session)));
+  }
+
+  async claim(params: contract.ClaimParams): Promise<contract.ClaimReply> {
+    checkBatch("leases", params.max);
+    const reply = await this.#change(() => this.#claimNow(params), false);
+    if (reply.leases.length > 0 || reply.cancel.length > 0 || reply.drain || params.waitMs <= 0) return reply;
+    return this.#waitForWork(params);
+  }
+
+  #claimNow(params: contract.ClaimParams): contract.ClaimReply {
+    const session = this.#engine.liveSession(params.session);
+    return { ...claim(this.#engine, session, params), ...directives(session) };
+  }
+
+  #waitForWork(params: contract.ClaimParams): Promise<contract.ClaimReply> {
+    this.#checkOpen();
+    return this.#claims.wait({
+      waitMs: Math.min(params.waitMs, MAX_WAIT_MS),
+      attempt: () => {
+        const session = this.#engine.model.sessions.get(params.session);
+        if (session === undefined) return { leases: [], specs: {}, cancel: [], drain: false };
+        const isTold = session.draining || [...session.cancels.values()].some(({ told }) => told === 0);
+        if (!isTold && !mightClaim(this.#engine, session)) return undefined;
+        const claimed = claim(this.#engine, session, params);
+        return claimed.leases.length === 0 && !isTold ? undefined : { ...claimed, ...directives(session) };
+      },
+      giveUp: () => ({ leases: [], specs: {}, ...directives(this.#engine.liveSession(params.session)) }),
+    });
+  }
+
+  commit(params: contract.CommitParams): Promise<contract.CommitReply> {
+    checkBatch("outcomes", params.outcomes.length);
+    const { claim: request } = params;
+    if (request !== undefined) checkBatch("leases", request.max);
+    return this.#change(() => {
+      const session = this.#engine.liveSession(params.session);
+      const verdicts = commitOutcomes(this.#engine, session, params);
+      const claimed: Claimed = request === undefined ? { leases: [], specs: {} } : claim(this.#engine, session, request);
+      return { verdicts, ...claimed, ...directives(session) };
+    }, params.outcomes.length > 0);
+  }
+
+  closeSession(params: contract.CloseSessionParams): Promise<void> {
+    return this.#change(() => closeSession(this.#engine, params), false);
+  }
+
+  drainSession(params: { readonly session: string }): Promise<void> {
+    return this.#change(() => drainSession(this.#engine, params));
+  }
+
+  // ── Looking ─────────────────────────────────────────────────────────────────────────────────
+
+  getExecution({ executionId }: { readonly executionId: string }): Promise<contract.ExecutionView> {
+    return this.#read(() => views.executionView(views.executionRow(this.#engine, executionId)));
+  }
+
+  listExecutions(params: contract.ListExecutionsParams): Promise<contract.ListExecutionsReply> {
+    return this.#read(() => views.listExecutions(this.#engine, paged(params)));
+  }
+
+  listTasks(params: contract.ListTasksParams): Promise<{ tasks: readonly contract.TaskView[] }> {
+    return this.#read(() => ({ tasks: views.listTasks(this.#engine, paged(params)) }));
+  }
+
+  listDeadLetters(params: { readonly executionId: string; readonly limit: number }): Promise<{ letters: readonly contract.DeadLetter[] }> {
+    return this.#read(() => ({ letters: views.listDeadLetters(this.#engine, paged(params)) }));
+  }
+
+  listAttempts(params: { readonly executionId: string; readonly task?: number; readonly limit: number }): Promise<{ attempts: readonly contract.AttemptLog[] }> {
+    return this.#read(() => ({ attempts: views.listAttempts(this.#engine, paged(params)) }));
+  }
+
+  listSessions(params: { readonly limit: number }): Promise<{ sessions: readonly contract.SessionView[] }> {
+    return this.#read(() => ({ sessions: views.listSessions(this.#engine, paged(params)) }));
+  }
+
+  listPools(): Promise<{ pools: readonly contract.PoolView[] }> {
+    return this.#read(() => ({ pools: [...this.#engine.model.pools.values()].map((pool) => views.poolView(this.#engine, pool)) }));
+  }
+
+  readEvents(params: contract.ReadEventsParams): Promise<contract.ReadEventsReply> {
+    return this.#readOrWait(params.waitMs, () => {
+      const reply = readEvents(this.#engine, paged(params));
+      return { reply, isNews: reply.events.length > 0 };
+    });
+  }
+
+  readResults(params: contract.ReadResultsParams): Promise<contract.ReadResultsReply> {
+    return this.#readOrWait(params.waitMs, () => {
+      const reply = readResults(this.#engine, paged(params));
+      return { reply, isNews: reply.rows.length > 0 || reply.done };
+    });
+  }
+
+  async #readOrWait<T>(waitMs: number | undefined, read: () => { readonly reply: T; readonly isNews: boolean }): Promise<T> {
+    this.#checkOpen();
+    const { reply, isNews } = read();
+    if (isNews || waitMs === undefined || waitMs <= 0) return reply;
+    const answer = this.#reads.wait({
+      waitMs: Math.min(waitMs, MAX_WAIT_MS),
+      attempt: () => {
+        const again = read();
+        return again.isNews ? again.reply : undefined;
+      },
+      giveUp: () => (this.#closed ? reply : read().reply),
+    });
+    return answer as Promise<T>;
+  }
+
+  // ── Duties ──────────────────────────────────────────────────────────────────────────────────
+
+  lead(params: contract.LeadParams): Promise<contract.LeadReply> {
+    return this.#change(() => lead(this.#engine, params), false);
+  }
+
+  reapSessions(params: contract.DutyParams): Promise<contract.DutyReply> {
+    return this.#change(() => reapSessions(this.#engine, params), false);
+  }
+
+  promoteDue(params: contract.DutyParams): Promise<contract.DutyReply> {
+    return this.#change(() => promoteDue(this.#engine, params), false);
+  }
+
+  reapOverdue(params: contract.DutyParams): Promise<contract.DutyReply> {
+    return this.#change(() => reapOverdue(this.#engine, params), false);
+  }
+
+  purge(params: contract.DutyParams): Promise<contract.DutyReply> {
+    return this.#change(() => purge(this.#engine, params), false);
+  }
+
+  pendingVerifications(params: contract.DutyParams): Promise<{ pending: readonly contract.PendingVerification[] }> {
+    return this.#change(() => ({ pending: pendingVerifications(this.#engine, params) }), false);
+  }
+
+  judgeVerifications(params: { readonly verdicts: readonly contract.VerificationVerdict[] }): Promise<void> {
+    return this.#change(() => {
+      for (const verdict of params.verdicts) judge(this.#engine, verdict);
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#commits.close();
+    this.#claims.close();
+    this.#closed = true;
+    this.#reads.close();
+    this.#db.close();
+  }
+}
+
+function checkBatch(what: string, count: number): void {
+  if (count > MAX_BATCH) throw new HoldfastError("BATCH_TOO_LARGE", { what, count, limit: MAX_BATCH });
+}
+
+function paged<T extends { readonly limit: number }>(params: T): T {
+  return params.limit <= MAX_PAGE ? params : { ...params, limit: MAX_PAGE };
+}

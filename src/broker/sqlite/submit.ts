@@ -1,0 +1,246 @@
+/**
+ * Transitions submit and extend: definitions → rows that wait.
+ *
+ * Invariant: everything is checked before the first row is written, so a refused call leaves nothing.
+ * A key that was used before for the same thing answers with the earlier execution (promise 7).
+ */
+import { createHash } from "node:crypto";
+import { HoldfastError } from "../../errors/index.ts";
+import { checkExtension, checkSubmissions } from "../check-submission.ts";
+import type { ExtendParams, Submission, SubmitParams, SubmitReceipt, TaskGroup, TaskList } from "../contract.ts";
+import type { Engine } from "./engine.ts";
+import { offer } from "./lanes.ts";
+import {
+  BLOCKED,
+  COMPLETED,
+  type ExecutionRecord,
+  FAILED,
+  type GroupRecord,
+  groupDepth,
+  groupOf,
+  noItems,
+  QUEUED,
+  SKIPPED,
+  taskId,
+} from "./model.ts";
+import { newGroup } from "./records.ts";
+
+export function submit(engine: Engine, params: SubmitParams): SubmitReceipt[] {
+  checkSubmissions(params);
+  const known = params.submissions.map((submission) => findByKey(engine, submission));
+  checkDepth(engine, params.submissions.flatMap((submission, index) => (known[index] === undefined ? submission.groups : [])));
+  const createdHere = new Map<string, string>();
+  return params.submissions.map((submission, index) => {
+    const earlier = known[index] ?? (submission.key === undefined ? undefined : createdHere.get(submission.key));
+    if (earlier !== undefined) return { executionId: earlier, created: false };
+    const executionId = create(engine, submission).id;
+    if (submission.key !== undefined) createdHere.set(submission.key, executionId);
+    return { executionId, created: true };
+  });
+}
+
+function findByKey(engine: Engine, submission: Submission): string | undefined {
+  if (submission.key === undefined) return undefined;
+  const row = engine.db.get("SELECT id, fingerprint FROM executions WHERE key = ?", submission.key);
+  if (row === undefined) return undefined;
+  if (row["fingerprint"] !== fingerprint(submission)) throw new HoldfastError("KEY_CONFLICT", { key: submission.key });
+  return String(row["id"]);
+}
+
+function fingerprint(submission: Submission): string {
+  return submission.key === undefined ? "" : createHash("sha256").update(JSON.stringify(submission)).digest("hex");
+}
+
+function checkDepth(engine: Engine, groups: readonly TaskGroup[]): void {
+  const added = new Map<string, number>();
+  for (const { pool, work } of groups) {
+    added.set(pool, (added.get(pool) ?? 0) + (work.kind === "array" ? 1 : work.inputs.length));
+  }
+  const limit = engine.settings.maxQueueDepth;
+  for (const [pool, tasks] of added) {
+    const { depth } = engine.model.pool(pool);
+    if (depth + tasks > limit) throw new HoldfastError("QUEUE_FULL", { pool, depth, limit });
+  }
+}
+
+function create(engine: Engine, submission: Submission): ExecutionRecord {
+  const { db, model, now } = engine;
+  const id = engine.newId();
+  const retentionMs = submission.retentionMs ?? engine.settings.retentionMs;
+  const counts = { ...noItems(), lost: 0, retries: 0, refused: 0 };
+  const no = db.insert(
+    `INSERT INTO executions (id, key, fingerprint, name, kind, state, priority, open, parts, next_task, max_failures,
+       retention_ms, verify, meta, counters, created_at) VALUES (?, ?, ?, ?, ?, 'pending', ?, ?, 0, 0, ?, ?, ?, ?, ?, ?)`,
+    id,
+    submission.key ?? null,
+    fingerprint(submission),
+    submission.name,
+    submission.kind,
+    submission.priority,
+    submission.open === true ? 1 : 0,
+    submission.maxFailures ?? null,
+    retentionMs,
+    submission.verify === undefined ? null : JSON.stringify(submission.verify),
+    submission.meta ?? null,
+    JSON.stringify(counts),
+    now,
+  );
+  const execution: ExecutionRecord = {
+    no,
+    id,
+    key: submission.key,
+    name: submission.name,
+    kind: submission.kind,
+    priority: submission.priority,
+    maxFailures: submission.maxFailures,
+    retentionMs,
+    verify: submission.verify,
+    meta: submission.meta,
+    createdAt: now,
+    state: "pending",
+    open: submission.open === true,
+    parts: 0,
+    nextTask: 0,
+    startedAt: undefined,
+    endedAt: undefined,
+    firstFailure: undefined,
+    verification: undefined,
+    counts,
+    groups: [],
+    attemptsNoted: 0,
+    dirty: true,
+  };
+  model.executions.set(no, execution);
+  model.executionsById.set(id, execution);
+  engine.journal.execution(execution, "pending");
+  engine.touch(execution);
+  addGroups(engine, execution, submission.groups);
+  return execution;
+}
+
+export function extend(engine: Engine, params: ExtendParams): { readonly total: number } {
+  const execution = engine.liveExecution(params.executionId);
+  if (params.part <= execution.parts) return { total: total(execution) };
+  if (!execution.open) throw new HoldfastError("EXECUTION_SEALED", { execution: params.executionId });
+  if (params.part !== execution.parts + 1) {
+    const problem = `is ${params.part}; the next part is ${execution.parts + 1}`;
+    throw new HoldfastError("INVALID_REQUEST", { method: "extend", path: "part", problem });
+  }
+  checkExtension(params, execution.nextTask);
+  checkDepth(engine, params.groups);
+  execution.parts = params.part;
+  if (params.seal) execution.open = false;
+  engine.touch(execution);
+  addGroups(engine, execution, params.groups);
+  return { total: total(execution) };
+}
+
+function total({ counts }: ExecutionRecord): number {
+  return counts.blocked + counts.scheduled + counts.queued + counts.running + counts.completed + counts.failed + counts.skipped;
+}
+
+function addGroups(engine: Engine, execution: ExecutionRecord, groups: readonly TaskGroup[]): void {
+  for (const group of groups) addGroup(engine, execution, group);
+}
+
+function addGroup(engine: Engine, execution: ExecutionRecord, definition: TaskGroup): void {
+  const { work, ...spec } = definition;
+  const notBefore = spec.delayMs === undefined || spec.delayMs <= 0 ? undefined : engine.now + spec.delayMs;
+  const isLinked = work.kind === "tasks" && work.after?.some((parents) => parents.length > 0) === true;
+  const group = newGroup({
+    execution,
+    no: execution.groups.length,
+    first: execution.nextTask,
+    count: work.kind === "array" ? 1 : work.inputs.length,
+    spec,
+    linked: isLinked,
+    pool: engine.model.pool(spec.pool),
+    notBefore,
+    source: work.kind === "array" ? work.source : undefined,
+    array:
+      work.kind === "array"
+        ? { length: work.length, chunk: work.chunk, results: work.results, cursor: 0, averageItemMs: undefined }
+        : undefined,
+    counts: noItems(),
+  });
+  execution.groups.push(group);
+  execution.nextTask += group.count;
+  insertGroup(engine, group);
+  if (work.kind === "array") count(group, notBefore === undefined ? "queued" : "scheduled", work.length);
+  else insertTasks(engine, group, work);
+  group.pool.depth += groupDepth(group);
+  group.dirty = true;
+  if (notBefore !== undefined) engine.model.delayedGroups.add(group);
+  offer(group, engine.now);
+}
+
+function insertGroup(engine: Engine, group: GroupRecord): void {
+  const { execution, array } = group;
+  engine.db.run(
+    `INSERT INTO groups (execution, no, first, count, spec, linked, not_before, array, source, cursor, counters)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '{}')`,
+    execution.no,
+    group.no,
+    group.first,
+    group.count,
+    JSON.stringify(group.spec),
+    group.linked ? 1 : 0,
+    group.notBefore ?? null,
+    array === undefined ? null : JSON.stringify({ length: array.length, chunk: array.chunk, results: array.results }),
+    group.source ?? null,
+  );
+}
+
+function insertTasks(engine: Engine, group: GroupRecord, work: TaskList): void {
+  const base = taskId(group.execution, group.first);
+  const waitingState = group.notBefore === undefined ? "queued" : "scheduled";
+  let waiting = 0;
+  work.inputs.forEach((input, index) => {
+    const parents = group.linked ? [...new Set(work.after?.[index])] : [];
+    if (parents.length === 0) {
+      waiting += 1;
+      engine.db.run("INSERT INTO tasks (id, state, attempt, failures, losses, input) VALUES (?, ?, 0, 0, 0, ?)", base + index, QUEUED, input);
+      return;
+    }
+    insertLinked(engine, group, { task: group.first + index, input, parents });
+  });
+  count(group, waitingState, waiting);
+}
+
+function insertLinked(engine: Engine, group: GroupRecord, link: { task: number; input: string; parents: readonly number[] }): void {
+  const { execution } = group;
+  const states = link.parents.map((parent) => parentState(engine, execution, parent));
+  const waitingOn = states.filter((state) => state === "open").length;
+  const isSkipped = states.includes("dead");
+  const state = isSkipped ? SKIPPED : waitingOn > 0 ? BLOCKED : QUEUED;
+  engine.db.run(
+    "INSERT INTO tasks (id, state, attempt, failures, losses, waiting_on, parents, input) VALUES (?, ?, 0, 0, 0, ?, ?, ?)",
+    taskId(execution, link.task),
+    state,
+    waitingOn,
+    JSON.stringify(link.parents),
+    link.input,
+  );
+  for (const parent of link.parents) {
+    engine.db.run("INSERT INTO edges (parent, child) VALUES (?, ?)", taskId(execution, parent), taskId(execution, link.task));
+  }
+  count(group, state === SKIPPED ? "skipped" : state === BLOCKED ? "blocked" : "queued", 1);
+}
+
+/** A parent of an earlier part may have ended already. */
+function parentState(engine: Engine, execution: ExecutionRecord, parent: number): "open" | "completed" | "dead" {
+  const group = groupOf(execution, parent);
+  if (group?.array !== undefined) {
+    const { counts } = group;
+    if (counts.queued + counts.running + counts.scheduled > 0) return "open";
+    return counts.failed === 0 ? "completed" : "dead";
+  }
+  const state = engine.db.get("SELECT state FROM tasks WHERE id = ?", taskId(execution, parent))?.["state"];
+  if (state === COMPLETED) return "completed";
+  return state === FAILED || state === SKIPPED ? "dead" : "open";
+}
+
+function count(group: GroupRecord, state: "queued" | "scheduled" | "blocked" | "skipped", items: number): void {
+  group.counts[state] += items;
+  group.execution.counts[state] += items;
+}

@@ -1,0 +1,298 @@
+/** What people and programs look at: rows of the file as the contract's views. Reads change nothing. */
+import type { Failure } from "../../core/failure.ts";
+import { isExecutionEnded } from "../../core/states.ts";
+import { HoldfastError } from "../../errors/index.ts";
+import type {
+  AttemptLog,
+  Counters,
+  DeadLetter,
+  ExecutionView,
+  ListExecutionsParams,
+  ListExecutionsReply,
+  ListTasksParams,
+  PoolView,
+  SessionView,
+  TaskView,
+  WorkerProfile,
+} from "../contract.ts";
+import type { Row } from "./database.ts";
+import type { Engine } from "./engine.ts";
+import { FAILED, type GroupSpec, type ItemCounts, noItems, type PoolRecord, TASK_ID_SPAN, TASK_STATES } from "./model.ts";
+
+export function executionRow(engine: Engine, executionId: string): Row {
+  const row = engine.db.get("SELECT * FROM executions WHERE id = ?", executionId);
+  if (row === undefined) throw new HoldfastError("EXECUTION_NOT_FOUND", { execution: executionId });
+  return row;
+}
+
+export function executionView(row: Row): ExecutionView {
+  const counts = JSON.parse(String(row["counters"])) as ItemCounts & { lost: number; retries: number; refused: number };
+  const state = String(row["state"]) as ExecutionView["state"];
+  return {
+    executionId: String(row["id"]),
+    name: String(row["name"]),
+    kind: String(row["kind"]) as ExecutionView["kind"],
+    state,
+    priority: Number(row["priority"]),
+    counters: counters(counts, isExecutionEnded(state)),
+    lostAttempts: counts.lost,
+    retries: counts.retries,
+    refusedOutcomes: counts.refused,
+    createdAt: Number(row["created_at"]),
+    ...optional("key", row["key"]),
+    ...optional("startedAt", row["started_at"]),
+    ...optional("endedAt", row["ended_at"]),
+    ...optional("meta", row["meta"]),
+    ...parsed("verification", row["verification"]),
+    ...parsed("firstFailure", row["first_failure"]),
+  } as ExecutionView;
+}
+
+/** What had not ended when its execution did was cancelled. */
+function counters(counts: ItemCounts, hasEnded: boolean): Counters {
+  const { blocked, scheduled, queued, running, completed, failed, skipped } = counts;
+  const open = blocked + scheduled + queued + running;
+  const total = open + completed + failed + skipped;
+  if (!hasEnded) return { total, blocked, scheduled, queued, running, completed, failed, cancelled: 0, skipped };
+  return { total, blocked: 0, scheduled: 0, queued: 0, running: 0, completed, failed, cancelled: open, skipped };
+}
+
+function optional(name: string, value: unknown): Record<string, unknown> {
+  return value === null || value === undefined ? {} : { [name]: value };
+}
+
+function parsed(name: string, value: unknown): Record<string, unknown> {
+  return typeof value === "string" ? { [name]: JSON.parse(value) as unknown } : {};
+}
+
+export function listExecutions(engine: Engine, params: ListExecutionsParams): ListExecutionsReply {
+  const states = params.states ?? [];
+  const prefix = params.idPrefix ?? "";
+  const rows = engine.db.all(
+    `SELECT * FROM executions
+     WHERE (?1 = '[]' OR state IN (SELECT value FROM json_each(?1))) AND substr(id, 1, length(?2)) = ?2
+       AND no < coalesce((SELECT no FROM executions WHERE id = ?3), 9007199254740991)
+     ORDER BY no DESC LIMIT ?4`,
+    JSON.stringify(states),
+    prefix,
+    params.before ?? null,
+    params.limit + 1,
+  );
+  const page = rows.slice(0, params.limit);
+  const last = page.at(-1);
+  return {
+    executions: page.map(executionView),
+    ...(rows.length > params.limit && last !== undefined ? { next: String(last["id"]) } : {}),
+  };
+}
+
+// ── Tasks ─────────────────────────────────────────────────────────────────────────────────────
+
+export function listTasks(engine: Engine, params: ListTasksParams): TaskView[] {
+  const execution = executionRow(engine, params.executionId);
+  const no = Number(execution["no"]);
+  const hasEnded = execution["ended_at"] !== null;
+  const tasks: TaskView[] = [];
+  const groups = engine.db.all("SELECT * FROM groups WHERE execution = ? ORDER BY no", no);
+  const after = params.after ?? -1;
+  for (const group of groups) {
+    if (tasks.length >= params.limit) break;
+    const [first, count] = [Number(group["first"]), Number(group["count"])];
+    if (first + count - 1 <= after) continue;
+    const views =
+      group["array"] === null
+        ? separateTasks(engine, { group, no, hasEnded, params, from: Math.max(first, after + 1) })
+        : [arrayTask({ group, executionId: params.executionId, hasEnded })];
+    for (const view of views) {
+      if (tasks.length < params.limit && (params.states === undefined || params.states.includes(view.state))) tasks.push(view);
+    }
+  }
+  return tasks;
+}
+
+interface SeparateTasks {
+  readonly group: Row;
+  readonly no: number;
+  readonly hasEnded: boolean;
+  readonly params: ListTasksParams;
+  readonly from: number;
+}
+
+function separateTasks(engine: Engine, { group, no, hasEnded, params, from }: SeparateTasks): TaskView[] {
+  const base = no * TASK_ID_SPAN;
+  const wanted = (params.states ?? TASK_STATES).flatMap((state) => storedStates(state, hasEnded));
+  const rows = engine.db.all(
+    `SELECT t.*, json_extract(s.profile, '$.worker') AS worker FROM tasks t LEFT JOIN sessions s ON s.no = t.session
+     WHERE t.id >= ? AND t.id < ? AND t.state IN (SELECT value FROM json_each(?)) ORDER BY t.id LIMIT ?`,
+    base + from,
+    base + Number(group["first"]) + Number(group["count"]),
+    JSON.stringify(wanted),
+    params.limit,
+  );
+  const spec = JSON.parse(String(group["spec"])) as GroupSpec;
+  return rows.map((row) => taskView({ row, spec, base, executionId: params.executionId, hasEnded, isDelayed: group["not_before"] !== null }));
+}
+
+/** States of the file that a view shows as `state`. A delayed group's tasks are stored as queued. */
+function storedStates(state: TaskView["state"], hasEnded: boolean): number[] {
+  const stored = TASK_STATES.indexOf(state);
+  if (state === "cancelled") return hasEnded ? [0, 1, 2, 3] : [];
+  if (state === "scheduled") return [1, 2];
+  return [stored];
+}
+
+interface StoredTask {
+  readonly row: Row;
+  readonly spec: GroupSpec;
+  readonly base: number;
+  readonly executionId: string;
+  readonly hasEnded: boolean;
+  readonly isDelayed: boolean;
+}
+
+function taskView({ row, spec, base, executionId, hasEnded, isDelayed }: StoredTask): TaskView {
+  const stored = TASK_STATES[Number(row["state"])] ?? "queued";
+  const shown = stored === "queued" && isDelayed ? "scheduled" : stored;
+  const isOpen = ["blocked", "scheduled", "queued", "running"].includes(shown);
+  return {
+    executionId,
+    task: Number(row["id"]) - base,
+    name: spec.name,
+    pool: spec.pool,
+    state: hasEnded && isOpen ? "cancelled" : shown,
+    attempts: Number(row["attempt"]),
+    failures: Number(row["failures"]),
+    losses: Number(row["losses"]),
+    ...optional("worker", row["worker"]),
+    ...optional("notBefore", row["not_before"]),
+    ...(stored === "completed" ? { result: (row["result"] as string | null) ?? "null" } : {}),
+    ...parsed("lastFailure", row["failure"]),
+  };
+}
+
+function arrayTask({ group, executionId, hasEnded }: { group: Row; executionId: string; hasEnded: boolean }): TaskView {
+  const spec = JSON.parse(String(group["spec"])) as GroupSpec;
+  const counts = { ...noItems(), ...(JSON.parse(String(group["counters"])) as ItemCounts) };
+  return {
+    executionId,
+    task: Number(group["first"]),
+    name: spec.name,
+    pool: spec.pool,
+    state: arrayState(counts, hasEnded),
+    items: counters(counts, hasEnded),
+    attempts: 0,
+    failures: counts.failed,
+    losses: 0,
+  };
+}
+
+function arrayState(counts: ItemCounts, hasEnded: boolean): TaskView["state"] {
+  const open = counts.queued + counts.running + counts.scheduled;
+  if (open > 0 && hasEnded) return "cancelled";
+  if (counts.running > 0 || (open > 0 && counts.completed + counts.failed > 0)) return "running";
+  if (counts.queued > 0) return "queued";
+  if (counts.scheduled > 0) return "scheduled";
+  return counts.failed > 0 ? "failed" : "completed";
+}
+
+export function listDeadLetters(engine: Engine, params: { readonly executionId: string; readonly limit: number }): DeadLetter[] {
+  const no = Number(executionRow(engine, params.executionId)["no"]);
+  const base = no * TASK_ID_SPAN;
+  const tasks = engine.db.all(
+    "SELECT id, failures, losses, failure, at FROM tasks WHERE id >= ? AND id < ? AND state = ? ORDER BY id LIMIT ?",
+    base,
+    base + TASK_ID_SPAN,
+    FAILED,
+    params.limit,
+  );
+  const chunks = engine.db.all(
+    "SELECT * FROM chunks WHERE execution = ? AND state = ? ORDER BY task, start LIMIT ?",
+    no,
+    FAILED,
+    params.limit,
+  );
+  const letters = [
+    ...tasks.map((row) => ({ task: Number(row["id"]) - base, ...deadLetter(row) })),
+    ...chunks.map((row) => ({ task: Number(row["task"]), start: Number(row["start"]), end: Number(row["end"]), ...deadLetter(row) })),
+  ];
+  return letters.slice(0, params.limit).map((letter) => ({ executionId: params.executionId, ...letter }));
+}
+
+function deadLetter(row: Row): Pick<DeadLetter, "failures" | "losses" | "failure" | "at"> {
+  return {
+    failures: Number(row["failures"]),
+    losses: Number(row["losses"]),
+    failure: JSON.parse(String(row["failure"])) as Failure,
+    at: Number(row["at"]),
+  };
+}
+
+export function listAttempts(engine: Engine, params: { readonly executionId: string; readonly task?: number; readonly limit: number }): AttemptLog[] {
+  const no = Number(executionRow(engine, params.executionId)["no"]);
+  const rows = engine.db.all(
+    "SELECT * FROM attempts WHERE execution = ?1 AND (?2 IS NULL OR task = ?2) ORDER BY seq DESC LIMIT ?3",
+    no,
+    params.task ?? null,
+    params.limit,
+  );
+  return rows.map(
+    (row) =>
+      ({
+        task: Number(row["task"]),
+        attempt: Number(row["attempt"]),
+        worker: String(row["worker"]),
+        outcome: String(row["outcome"]),
+        at: Number(row["at"]),
+        ...optional("start", row["start"]),
+        ...optional("end", row["end"]),
+        ...optional("durationMs", row["duration_ms"]),
+        ...parsed("failure", row["failure"]),
+        ...parsed("output", row["output"]),
+      }) as AttemptLog,
+  );
+}
+
+// ── Workers and pools ─────────────────────────────────────────────────────────────────────────
+
+/** Live sessions first, then those that ended last. */
+export function listSessions(engine: Engine, { limit }: { readonly limit: number }): SessionView[] {
+  const live = [...engine.model.sessions.values()].map(
+    (session): SessionView => ({
+      ...session.profile,
+      session: session.id,
+      state: session.draining ? "draining" : "live",
+      openedAt: session.openedAt,
+      lastSeenAt: session.seenAt,
+      leases: session.leases.size,
+      completed: session.completed,
+    }),
+  );
+  if (live.length >= limit) return live.slice(0, limit);
+  const ended = engine.db.all("SELECT * FROM sessions WHERE state IN ('left', 'lost') ORDER BY no DESC LIMIT ?", limit - live.length);
+  return [...live, ...ended.map(endedSession)];
+}
+
+function endedSession(row: Row): SessionView {
+  return {
+    ...(JSON.parse(String(row["profile"])) as WorkerProfile),
+    session: String(row["id"]),
+    state: String(row["state"]) as SessionView["state"],
+    openedAt: Number(row["opened_at"]),
+    lastSeenAt: Number(row["seen_at"]),
+    leases: 0,
+    completed: Number(row["completed"]),
+  };
+}
+
+export function poolView(engine: Engine, pool: PoolRecord): PoolView {
+  let [queued, running, sessions] = [0, 0, 0];
+  for (const execution of engine.model.executions.values()) {
+    for (const group of execution.groups) {
+      if (group.pool !== pool) continue;
+      queued += group.counts.queued;
+      running += group.counts.running;
+    }
+  }
+  for (const session of engine.model.sessions.values()) if (session.profile.pools.includes(pool.name)) sessions += 1;
+  return { pool: pool.name, paused: pool.paused, queued, running, sessions };
+}

@@ -1,0 +1,121 @@
+/**
+ * Building blocks of the settings schema: each makes a zod type that reads both typed JSON and the
+ * text of an environment variable or a flag, and carries what a person must be told about it.
+ */
+import { z } from "zod";
+import { HoldfastError } from "../errors/index.ts";
+import { parseDurationMs } from "../util/units.ts";
+
+/** What is told about one setting in `--help`, in messages and in docs/settings.md. */
+export interface SettingFacts {
+  /** One sentence. */
+  readonly about: string;
+  /** Kind of value, for the docs' table. */
+  readonly type: string;
+  /** Completes "expected …". */
+  readonly expected: string;
+  readonly unit?: string;
+  /** The default as the docs state it, where the machine decides or nothing is set. */
+  readonly defaultText?: string;
+  /** Never printed. */
+  readonly secret?: boolean;
+}
+
+export const settingFacts = z.registry<SettingFacts>();
+
+interface Options<Default> {
+  /** `undefined`: nothing is set unless somebody sets it. */
+  readonly default: Default;
+  readonly defaultText?: string;
+}
+
+/** A setting without a default is `undefined` when nobody sets it. */
+type Setting<Value, Default> = z.ZodType<Default extends undefined ? Value | undefined : Value>;
+
+/** Longest time that a timer of the platform can wait: a little more than three weeks. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+export function text<const Default extends string | undefined>(
+  about: string,
+  options: Options<Default> & { readonly secret?: boolean },
+): Setting<string, Default> {
+  const { default: byDefault, ...facts } = options;
+  return setting(z.string().min(1), byDefault, { about, ...facts, type: "text", expected: "some text" });
+}
+
+export function choice<const Value extends string>(
+  about: string,
+  values: readonly Value[],
+  options: Options<NoInfer<Value>>,
+): Setting<Value, Value> {
+  const { default: byDefault, ...facts } = options;
+  const type = values.map((value) => `\`${value}\``).join(", ");
+  const expected = `one of ${values.join(", ")}`;
+  return setting(z.enum(values) as z.ZodType<Value>, byDefault, { about, ...facts, type, expected });
+}
+
+export function wholeNumber<const Default extends number | undefined>(
+  about: string,
+  options: Options<Default> & { readonly min: number; readonly max: number; readonly unit?: string },
+): Setting<number, Default> {
+  const { default: byDefault, min, max, ...facts } = options;
+  const schema = z.preprocess(numberFromText, z.number().int().min(min).max(max));
+  const expected = `a whole number from ${min} to ${max}`;
+  return setting(schema, byDefault, { about, ...facts, type: "whole number", expected });
+}
+
+/** Milliseconds, or text with a unit: `250ms`, `5s`, `10m`, `2h`, `7d`. */
+export function duration<const Default extends number | undefined>(
+  about: string,
+  options: Options<Default> & { readonly min: number; readonly max?: number },
+): Setting<number, Default> {
+  const { default: byDefault, min, max = MAX_TIMER_MS, ...facts } = options;
+  const schema = z.preprocess(durationFromText, z.number().int().min(min).max(max));
+  const expected = `a time of at least ${min} ms, such as 250ms, 5s, 10m, 2h or 7d`;
+  return setting(schema, byDefault, { about, ...facts, type: "duration", unit: "ms", expected });
+}
+
+/** A list of names; as text separated by commas. */
+export function names(
+  about: string,
+  options: Options<readonly string[]>,
+): Setting<readonly string[], readonly string[]> {
+  const { default: byDefault, ...facts } = options;
+  const schema = z.preprocess(listFromText, z.array(z.string().regex(/^[\w.-]{1,64}$/)).min(1));
+  const expected = "names of letters, digits, dots, dashes and underscores, separated by commas";
+  return setting(schema as z.ZodType<readonly string[]>, byDefault, { about, ...facts, type: "names", expected });
+}
+
+function setting<Value, Default extends Value | undefined>(
+  schema: z.ZodType<Value>,
+  byDefault: Default,
+  facts: SettingFacts,
+): Setting<Value, Default> {
+  const complete =
+    byDefault === undefined ? schema.optional() : schema.default(byDefault as z.core.util.NoUndefined<Value>);
+  settingFacts.add(complete, facts);
+  return complete as unknown as Setting<Value, Default>;
+}
+
+function numberFromText(value: unknown): unknown {
+  const isNumber = typeof value === "string" && /^\s*-?[\d_]+(\.\d+)?\s*$/.test(value);
+  return isNumber ? Number(value.replaceAll("_", "")) : value;
+}
+
+/** The name of a duration says its unit, so a bare number in an environment variable is clear. */
+function durationFromText(value: unknown): unknown {
+  const bare = numberFromText(value);
+  if (typeof bare !== "string") return bare;
+  try {
+    return parseDurationMs(bare, "");
+  } catch (thrown) {
+    if (HoldfastError.is(thrown, "INVALID_OPTION")) return value; // the schema refuses it, with the setting's name
+    throw thrown;
+  }
+}
+
+function listFromText(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  const parts = value.split(",").map((name) => name.trim());
+  return parts.filter((name) => name !== "");
+}

@@ -1,0 +1,143 @@
+/**
+ * Every setting of a Holdfast process, in one schema.
+ *
+ * The same schema parses values (load.ts), writes `docs/settings.md` and feeds `--help`. Names say
+ * the unit; the names of variables and flags are derived from them. Settings of the broker and of
+ * workers have the defaults of `src/broker/settings.ts` and `src/worker/worker-settings.ts`, which
+ * lie above this layer; a test keeps them equal.
+ */
+import { availableParallelism } from "node:os";
+import { z } from "zod";
+import { choice, duration, names, type SettingFacts, settingFacts, text, wholeNumber } from "./fields.ts";
+
+const DAY_MS = 86_400_000;
+
+export const settingsSchema = z.object({
+  // Where the broker is
+  broker: text("Where the broker is: a folder or `sqlite:FILE` to open, `ws://…` or `wss://…` to connect to.", {
+    default: ".holdfast",
+  }),
+  token: text("Secret that a broker asks for when it is reached over the network.", {
+    default: undefined,
+    defaultText: "none",
+    secret: true,
+  }),
+  listenHost: text("Address on which `holdfast up` listens for workers and clients.", { default: "127.0.0.1" }),
+  listenPort: wholeNumber("Port on which `holdfast up` listens; 0 takes any free one.", {
+    default: 7420,
+    min: 0,
+    max: 65_535,
+  }),
+
+  // Promises of the broker
+  heartbeatMs: duration("How often a worker tells the broker that it lives.", { default: 1_000, min: 10 }),
+  deadAfterMs: duration(
+    "Silence after which a worker counts as dead and its tasks run elsewhere; at least twice `heartbeatMs`.",
+    { default: 5_000, min: 50 },
+  ),
+  socketGraceMs: duration("Time that a worker whose socket closed gets to come back before it counts as dead.", {
+    default: 0,
+    min: 0,
+  }),
+  ageingMs: duration("Waiting this long is worth one step of priority, so that nothing waits for ever.", {
+    default: 30_000,
+    min: 1,
+  }),
+  retentionMs: duration("How long an ended execution and its results are kept.", {
+    default: 7 * DAY_MS,
+    min: 0,
+    max: 36_500 * DAY_MS,
+  }),
+  maxQueueDepth: wholeNumber("Waiting tasks of a pool above which a submit is refused; an array counts as one.", {
+    default: 5_000_000,
+    min: 1,
+    max: Number.MAX_SAFE_INTEGER,
+  }),
+  overdueGraceMs: duration("Time that a worker gets to report a timeout before the coordinator judges in its place.", {
+    default: 5_000,
+    min: 0,
+  }),
+  verificationPatienceMs: duration("How long a verification waits for a second worker before it is skipped.", {
+    default: 10_000,
+    min: 0,
+  }),
+
+  // Workers
+  workers: wholeNumber("Worker processes that `holdfast up` and `holdfast run` start.", {
+    default: availableParallelism(),
+    defaultText: "one per CPU core",
+    min: 1,
+    max: 1_000,
+  }),
+  concurrency: wholeNumber("Attempts that one worker runs at the same time, each in a process of its own.", {
+    default: 1,
+    min: 1,
+    max: 1_000,
+  }),
+  prefetch: wholeNumber("Tasks that a worker may claim ahead; short tasks make it use more of them.", {
+    default: 256,
+    min: 0,
+    max: 1_000,
+  }),
+  pools: names("Pools that a worker serves.", { default: ["default"] }),
+  capabilities: names("Capabilities that a worker offers to tasks that require them.", { default: ["cpu"] }),
+  idleExitMs: duration("Idle time after which a worker leaves.", {
+    default: undefined,
+    defaultText: "never",
+    min: 1,
+  }),
+  graceMs: duration("Time that an attempt gets to stop before its process is killed.", { default: 5_000, min: 0 }),
+  drainMs: duration("Time that a leaving worker gives to what still runs before it hands it back.", {
+    default: 30_000,
+    min: 0,
+  }),
+  brokerPatienceMs: duration("Silence of the broker after which a worker gives up.", { default: 60_000, min: 0 }),
+  memoryLimitMb: wholeNumber("Memory that one attempt may use, where its task does not say.", {
+    default: undefined,
+    defaultText: "no limit",
+    unit: "MB",
+    min: 16,
+    max: 1_048_576,
+  }),
+
+  // Telling
+  logLevel: choice("Least severe log line that is written.", ["debug", "info", "warn", "error", "silent"], {
+    default: "warn",
+  }),
+  logFormat: choice("Form of a log line: for people or for programs.", ["text", "json"], { default: "text" }),
+});
+
+export type Settings = Readonly<z.output<typeof settingsSchema>>;
+export type SettingName = keyof Settings;
+
+export const SETTING_NAMES = Object.keys(settingsSchema.shape) as readonly SettingName[];
+
+/** `deadAfterMs` → `HOLDFAST_DEAD_AFTER_MS`. */
+export function environmentName(name: SettingName): string {
+  return `HOLDFAST_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+/** `deadAfterMs` → `--dead-after-ms`. */
+export function flagName(name: SettingName): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+export function factsOf(name: SettingName): SettingFacts {
+  const facts = settingFacts.get(settingsSchema.shape[name]);
+  if (facts === undefined) throw new Error(`Setting ${name} has no facts.`);
+  return facts;
+}
+
+/** The default as a person reads it: `5s`, `default`, `one per CPU core`. */
+export function settingDefault(name: SettingName): string {
+  const { defaultText, unit } = factsOf(name);
+  if (defaultText !== undefined) return defaultText;
+  const value: unknown = settingsSchema.parse({})[name];
+  if (unit === "ms" && typeof value === "number") return readableDuration(value);
+  return Array.isArray(value) ? value.join(",") : String(value);
+}
+
+function readableDuration(durationMs: number): string {
+  if (durationMs > 0 && durationMs % DAY_MS === 0) return `${durationMs / DAY_MS}d`;
+  return durationMs > 0 && durationMs % 1_000 === 0 ? `${durationMs / 1_000}s` : `${durationMs}ms`;
+}

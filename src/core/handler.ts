@@ -1,0 +1,20 @@
+/**
+ * What the payload texts of a task mean to a runner. Brokers never read them; the SDK writes them
+ * and the runner parses them.
+ */
+import type { ReduceSpec } from "./aggregate.ts";
+import type { SpaceSpec } from "./space.ts";
+
+/** `TaskGroup.handler`: call the task definition named `task` that `module` exports. */
+export interface FunctionHandler {
+  readonly kind: "function";
+  /** File URL of an ES module (TypeScript or JavaScript). */
+  readonly module: string;
+  readonly task: string;
+}
+
+/** `ItemArray.source`: where the input of item i comes from, and what is made of the results. */
+export interface ArraySource {
+  readonly space: SpaceSpec;
+  readonly reduce?: ReduceSpec;
+}

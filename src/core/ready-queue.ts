@@ -1,0 +1,159 @@
+/**
+ * The order in which one pool's ready work is handed out (promise 5).
+ *
+ * Work is kept in buckets of equal priority and equal required capabilities. Within a bucket every
+ * execution has one entry, and entries take turns, so executions share fairly however much each of
+ * them has waiting. Within an entry its lanes (task groups) are served first in, first out.
+ *
+ * Between buckets the effective priority decides: the priority plus one step for every `ageingMs`
+ * that the bucket's longest waiting entry has not been served, up to 10. At the same effective
+ * priority the one that waited longest goes first. So urgent work is first, and nothing waits for ever.
+ */
+
+/** Where an entry's work comes from; what it is, is the owner's business. */
+export interface ReadyLane {
+  readonly executionKey: number;
+  readonly priority: number;
+  readonly requires: readonly string[];
+}
+
+interface Entry<L extends ReadyLane> {
+  readonly executionKey: number;
+  readonly lanes: Set<L>;
+  waitingSince: number;
+}
+
+interface Bucket<L extends ReadyLane> {
+  readonly key: string;
+  readonly priority: number;
+  readonly requires: readonly string[];
+  /** In the order of their turns; the head is the one that waited longest. */
+  readonly turns: Turns<Entry<L>>;
+  readonly byExecution: Map<number, Entry<L>>;
+}
+
+const MAX_PRIORITY = 10;
+/** Leases an entry may give in one turn before others have theirs: fewer would cost a turn's work per lease. */
+const MIN_QUOTA = 32;
+
+/** A lane to take from, and how many leases it may give before others have their turn. */
+export interface Turn<L> {
+  readonly lane: L;
+  readonly quota: number;
+}
+
+export class ReadyQueue<L extends ReadyLane> {
+  readonly #buckets = new Map<string, Bucket<L>>();
+  readonly #ageingMs: number;
+
+  constructor(ageingMs: number) {
+    this.#ageingMs = ageingMs;
+  }
+
+  get isEmpty(): boolean {
+    return this.#buckets.size === 0;
+  }
+
+  /** Adds a lane that has work. A lane that is in already keeps its place. */
+  add(lane: L, now: number): void {
+    const key = bucketKey(lane);
+    let bucket = this.#buckets.get(key);
+    if (bucket === undefined) {
+      bucket = { key, priority: lane.priority, requires: lane.requires, turns: new Turns(), byExecution: new Map() };
+      this.#buckets.set(key, bucket);
+    }
+    let entry = bucket.byExecution.get(lane.executionKey);
+    if (entry === undefined) {
+      entry = { executionKey: lane.executionKey, lanes: new Set(), waitingSince: now };
+      bucket.byExecution.set(lane.executionKey, entry);
+      bucket.turns.push(entry);
+    }
+    entry.lanes.add(lane);
+  }
+
+  /** Takes a lane out: it has no work left, or its execution is paused or ended. */
+  remove(lane: L): void {
+    const bucket = this.#buckets.get(bucketKey(lane));
+    const entry = bucket?.byExecution.get(lane.executionKey);
+    if (bucket === undefined || entry === undefined) return;
+    entry.lanes.delete(lane);
+    if (entry.lanes.size > 0) return;
+    bucket.byExecution.delete(lane.executionKey);
+    bucket.turns.delete(entry);
+    if (bucket.byExecution.size === 0) this.#buckets.delete(bucket.key);
+  }
+
+  /**
+   * The lane whose turn it is for a worker with these capabilities, for `wanted` leases. Its entry
+   * goes to the end of its bucket's turns.
+   */
+  next(capabilities: ReadonlySet<string>, wanted: number, now: number): Turn<L> | undefined {
+    let best: Bucket<L> | undefined;
+    let bestPriority = 0;
+    let bestSince = 0;
+    let rivals = 0;
+    for (const bucket of this.#buckets.values()) {
+      if (!hasAll(capabilities, bucket.requires)) continue;
+      const head = bucket.turns.head();
+      if (head === undefined) continue;
+      const priority = this.#effectivePriority(bucket.priority, now - head.waitingSince);
+      if (best !== undefined && priority < bestPriority) continue;
+      const rivalsHere = bucket.byExecution.size;
+      rivals = best === undefined || priority > bestPriority ? rivalsHere : rivals + rivalsHere;
+      if (best === undefined || priority > bestPriority || head.waitingSince < bestSince) {
+        best = bucket;
+        bestSince = head.waitingSince;
+      }
+      bestPriority = priority;
+    }
+    const entry = best?.turns.rotate();
+    const lane = entry === undefined ? undefined : first(entry.lanes);
+    if (entry === undefined || lane === undefined) return undefined;
+    entry.waitingSince = now;
+    return { lane, quota: Math.max(MIN_QUOTA, Math.ceil(wanted / rivals)) };
+  }
+
+  #effectivePriority(priority: number, waitedMs: number): number {
+    return Math.min(MAX_PRIORITY, priority + Math.floor(waitedMs / this.#ageingMs));
+  }
+}
+
+/** A queue of turns: push, look at the head, move the head to the end, take one out. */
+class Turns<T> {
+  readonly #set = new Set<T>();
+
+  push(item: T): void {
+    this.#set.add(item);
+  }
+
+  head(): T | undefined {
+    return first(this.#set);
+  }
+
+  rotate(): T | undefined {
+    const item = this.head();
+    if (item !== undefined && this.#set.size > 1) {
+      this.#set.delete(item);
+      this.#set.add(item);
+    }
+    return item;
+  }
+
+  delete(item: T): void {
+    this.#set.delete(item);
+  }
+}
+
+function first<T>(items: ReadonlySet<T>): T | undefined {
+  for (const item of items) return item;
+  return undefined;
+}
+
+function bucketKey(lane: ReadyLane): string {
+  return lane.requires.length === 0 ? String(lane.priority) : `${lane.priority}|${lane.requires.join("|")}`;
+}
+
+export function hasAll(have: ReadonlySet<string>, wanted: readonly string[]): boolean {
+  for (const one of wanted) if (!have.has(one)) return false;
+  return true;
+}

@@ -1,0 +1,62 @@
+/**
+ * States and transitions of executions and tasks, as one table.
+ *
+ * Every broker moves state only along these edges; the contract suite walks them. A task that
+ * stands for an array is `queued` or `running` as long as any of its items is, and ends when the
+ * last item has.
+ */
+
+export type ExecutionState = "pending" | "running" | "paused" | "completed" | "failed" | "cancelled";
+
+export type TaskState =
+  | "blocked"
+  | "scheduled"
+  | "queued"
+  | "running"
+  | "completed"
+  | "failed"
+  | "cancelled"
+  | "skipped";
+
+/** From each execution state, the states that may follow it. */
+export const EXECUTION_TRANSITIONS: Readonly<Record<ExecutionState, readonly ExecutionState[]>> = {
+  pending: ["running", "paused", "completed", "failed", "cancelled"],
+  running: ["paused", "completed", "failed", "cancelled"],
+  paused: ["pending", "running", "completed", "failed", "cancelled"],
+  completed: [],
+  failed: [],
+  cancelled: [],
+};
+
+/** From each task state, the states that may follow it. `failed` → `queued` is a replay by a person. */
+export const TASK_TRANSITIONS: Readonly<Record<TaskState, readonly TaskState[]>> = {
+  blocked: ["queued", "scheduled", "cancelled", "skipped"],
+  scheduled: ["queued", "cancelled"],
+  queued: ["running", "cancelled"],
+  running: ["completed", "failed", "queued", "scheduled", "cancelled"],
+  completed: [],
+  failed: ["queued"],
+  cancelled: [],
+  skipped: [],
+};
+
+export const TERMINAL_EXECUTION_STATES = ["completed", "failed", "cancelled"] as const satisfies readonly ExecutionState[];
+export const TERMINAL_TASK_STATES = ["completed", "failed", "cancelled", "skipped"] as const satisfies readonly TaskState[];
+
+/** True when no further transition happens by itself. */
+export function isExecutionEnded(state: ExecutionState): boolean {
+  return EXECUTION_TRANSITIONS[state].length === 0;
+}
+
+/** True when the task holds a final outcome (a `failed` task is a dead letter: only a person moves it). */
+export function isTaskEnded(state: TaskState): boolean {
+  return (TERMINAL_TASK_STATES as readonly TaskState[]).includes(state);
+}
+
+export function canExecutionMove(from: ExecutionState, to: ExecutionState): boolean {
+  return EXECUTION_TRANSITIONS[from].includes(to);
+}
+
+export function canTaskMove(from: TaskState, to: TaskState): boolean {
+  return TASK_TRANSITIONS[from].includes(to);
+}

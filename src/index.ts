@@ -1,0 +1,1 @@
+export { defineTask } from "./sdk/task.ts";

@@ -1,0 +1,66 @@
+/** What is told to the broker about an attempt. Pure. */
+import type { CapturedOutput, Outcome } from "../broker/contract.ts";
+import { type Failure, type FailureClass, MAX_FAILURE_MESSAGE } from "../core/failure.ts";
+import { HoldfastError } from "../errors/index.ts";
+import { type Attempt, itemAtWork, refOf } from "./attempt.ts";
+import type { Answer } from "./runner-wire.ts";
+
+/** Hands an attempt back unfinished. */
+export function returned(attempt: Attempt): Outcome {
+  return { kind: "returned", lease: refOf(attempt.lease) };
+}
+
+/** The outcome of an attempt that its runner has answered; undefined when it does not count any more. */
+export function outcomeOf(attempt: Attempt, answer: Answer, output: CapturedOutput | undefined): Outcome | undefined {
+  if (attempt.stop === "cancelled" || attempt.stop === "session-lost") return undefined;
+  const lease = refOf(attempt.lease);
+  const durationMs = answer.ms;
+  // A chunk judges its items one by one; a separate task that ended after its time is too late.
+  if (attempt.stop === "timeout" && answer.type !== "chunk") {
+    return { kind: "failed", lease, durationMs, failure: timeout(attempt), ...present({ output }) };
+  }
+  switch (answer.type) {
+    case "completed":
+      return { kind: "completed", lease, durationMs, result: answer.result, ...present({ output }) };
+    case "chunk": {
+      const { values, partial, failures } = answer;
+      return { kind: "chunk", lease, durationMs, failures, ...present({ values, partial, output }) };
+    }
+    case "failed": {
+      const { failure, culprit } = answer;
+      return { kind: "failed", lease, durationMs, failure, ...present({ culprit, output }) };
+    }
+  }
+}
+
+/** The outcome of an attempt that its runner's death has ended. */
+export function outcomeOfDeath(
+  attempt: Attempt,
+  cause: { readonly failure: Failure; readonly output: CapturedOutput | undefined },
+): Outcome {
+  return {
+    kind: "failed",
+    lease: refOf(attempt.lease),
+    durationMs: performance.now() - attempt.startedAt,
+    failure: attempt.stop === "timeout" ? timeout(attempt) : cause.failure,
+    ...present({ culprit: itemAtWork(attempt), output: cause.output }),
+  };
+}
+
+/** An error of the catalogue as the failure of an attempt. */
+export function failureOf(error: HoldfastError, failureClass: FailureClass): Failure {
+  return { class: failureClass, code: error.code, message: error.message.slice(0, MAX_FAILURE_MESSAGE) };
+}
+
+function timeout(attempt: Attempt): Failure {
+  return failureOf(new HoldfastError("TASK_TIMEOUT", { timeoutMs: attempt.spec.timeoutMs ?? 0 }), "timeout");
+}
+
+type Present<Fields> = { readonly [Name in keyof Fields]?: Exclude<Fields[Name], undefined> };
+
+/** Leaves out what is undefined: an optional field is either there or not. */
+function present<Fields extends Readonly<Record<string, unknown>>>(fields: Fields): Present<Fields> {
+  const kept: Record<string, unknown> = {};
+  for (const name in fields) if (fields[name] !== undefined) kept[name] = fields[name];
+  return kept as Present<Fields>;
+}

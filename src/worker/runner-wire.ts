@@ -1,0 +1,129 @@
+/**
+ * The wire between a worker (the supervisor) and one of its runners.
+ *
+ * One JSON object per line, both ways, over a duplex pipe that is the runner's file descriptor 3.
+ * Standard output and error are not used for it: they belong to the user's code.
+ *
+ * The supervisor sends a spec once and then runs that refer to it by number. A runner works on its
+ * runs in the order in which they came, one at a time, and answers each with exactly one of
+ * `completed`, `chunk`, `failed` or `revoked`. So the first unanswered run is the one at work. Many
+ * answers may travel in one write: a runner gathers answers of very short attempts for up to a
+ * millisecond.
+ *
+ * What a crash does:
+ *  - The runner dies: the supervisor reads what is left in the pipe, then the exit status. If the
+ *    process went through its exit handlers (`process.exit` in user code), `exiting` names the
+ *    attempt at work. If it was killed or aborted, gathered answers may be lost with it.
+ *  - The supervisor dies: the pipe closes; the runner exits, or kills itself and what it started if
+ *    an attempt is at work. A runner whose event loop is blocked cannot see that; the orphan guard
+ *    kills it (orphan-guard.ts).
+ */
+import type { ItemFailure, LeaseSpec } from "../broker/contract.ts";
+import type { Failure } from "../core/failure.ts";
+
+/** File descriptor of the pipe in the runner. */
+export const WIRE_FD = 3;
+
+/**
+ * Specs a runner remembers. Beyond this the one that came first is forgotten, on both sides by the
+ * same rule, so that nobody has to say so.
+ */
+export const REMEMBERED_SPECS = 64;
+
+// ── Supervisor → runner ───────────────────────────────────────────────────────────────────────
+
+export interface SpecCommand extends Pick<LeaseSpec, "handler" | "source" | "results" | "timeoutMs"> {
+  readonly type: "spec";
+  readonly spec: number;
+}
+
+export interface RunCommand {
+  readonly type: "run";
+  /** Names the attempt on this wire. */
+  readonly id: number;
+  readonly spec: number;
+  readonly executionId: string;
+  readonly task: number;
+  readonly attempt: number;
+  /** JSON text; only for separate tasks. */
+  readonly input?: string;
+  /** JSON texts by task number. */
+  readonly parents?: Readonly<Record<number, string>>;
+  /** Items of a chunk, end exclusive. */
+  readonly start?: number;
+  readonly end?: number;
+  /** Announce every item before it starts, whatever it costs. */
+  readonly careful?: boolean;
+}
+
+/** Stops one attempt: aborts its signal if it runs, takes it back if it has not started. */
+export interface AbortCommand {
+  readonly type: "abort";
+  readonly id: number;
+  /** `timeout` stops the current item only, and only if by the runner's own watch it is overdue. */
+  readonly reason: "stopped" | "timeout";
+}
+
+/** Takes back all runs that have not started. */
+export interface RevokeCommand {
+  readonly type: "revoke";
+}
+
+export type RunnerCommand = SpecCommand | RunCommand | AbortCommand | RevokeCommand;
+
+// ── Runner → supervisor ───────────────────────────────────────────────────────────────────────
+
+/** What comes with every answer of an attempt that ran. */
+interface Ran {
+  readonly id: number;
+  readonly ms: number;
+  /** Bytes written to process.stdout and process.stderr since the runner began (see output-tap.ts). */
+  readonly out: number;
+  readonly err: number;
+}
+
+export interface CompletedReport extends Ran {
+  readonly type: "completed";
+  /** JSON text. */
+  readonly result: string;
+}
+
+export interface ChunkReport extends Ran {
+  readonly type: "chunk";
+  readonly values?: string;
+  readonly partial?: string;
+  readonly failures: readonly ItemFailure[];
+}
+
+export interface FailedReport extends Ran {
+  readonly type: "failed";
+  readonly failure: Failure;
+  readonly culprit?: number;
+}
+
+/** How an attempt that ran has ended. */
+export type Answer = CompletedReport | ChunkReport | FailedReport;
+
+/**
+ * Item `item` of a chunk is about to start. With `exact` the runner promises to announce the next
+ * item as well, so that until then this one is surely the one at work. Without, the runner may be
+ * silent for PROGRESS_INTERVAL_MS and the one at work is not known.
+ */
+export interface ProgressReport {
+  readonly type: "progress";
+  readonly id: number;
+  readonly item: number;
+  readonly exact: boolean;
+}
+
+export type RunnerReport =
+  | { readonly type: "ready" }
+  | ProgressReport
+  | Answer
+  /** These have not started and will not. */
+  | { readonly type: "revoked"; readonly ids: readonly number[] }
+  /** The last message of a process that exits by itself; `id` is the attempt at work, if any. */
+  | { readonly type: "exiting"; readonly id?: number };
+
+/** A chunk of short items reports where it is at most this often. */
+export const PROGRESS_INTERVAL_MS = 20;
