@@ -77,9 +77,11 @@ function readOptions(): Options | undefined {
     return undefined;
   }
   const unknown = values.measure?.find((name) => !MEASURES.some((measure) => measure.name === name));
-  if (unknown !== undefined) throw new Error(`There is no measure ${unknown}; there are ${MEASURES.map(({ name }) => name).join(", ")}.`);
+  if (unknown !== undefined)
+    throw new Error(`There is no measure ${unknown}; there are ${MEASURES.map(({ name }) => name).join(", ")}.`);
   const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
-  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) throw new Error("--rounds takes a whole number above 0.");
+  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))
+    throw new Error("--rounds takes a whole number above 0.");
   const measures = MEASURES.filter(({ name }) => values.measure?.includes(name) ?? true);
   return { measures, rounds, jsonFile: values.json };
 }
@@ -87,7 +89,7 @@ function readOptions(): Options | undefined {
 function machine(): string {
   const [processor] = os.cpus();
   const memoryGib = Math.round(os.totalmem() / 2 ** 30);
-  return `${os.availableParallelism()} × ${processor?.model.trim() ?? "unknown processor"}, ${memoryGib} GiB, ${os.type()} ${os.release()}, Node ${process.versions.node}, SQLite ${process.versions.sqlite ?? "?"}`;
+  return `${os.availableParallelism()} × ${processor?.model.trim() ?? "unknown processor"}, ${memoryGib} GiB, ${os.type()} ${os.release()}, Node ${process.versions.node}, SQLite ${process.versions["sqlite"] ?? "?"}`;
 }
 
 try {

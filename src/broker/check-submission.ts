@@ -1,8 +1,10 @@
 /** Bounds and references of submitted tasks (promise 9). Every broker checks with these before it stores anything. */
+import type { ChunkPlan } from "../core/chunking.ts";
 import { HoldfastError } from "../errors/index.ts";
 import type { ExtendParams, Submission, SubmitParams, TaskGroup } from "./contract.ts";
 import {
   MAX_ARRAY_LENGTH,
+  MAX_CHUNK_ITEMS,
   MAX_PAYLOAD,
   MAX_SUBMISSIONS_PER_CALL,
   MAX_TASKS_PER_CALL,
@@ -28,11 +30,12 @@ export function checkExtension(params: ExtendParams, first: number): void {
 }
 
 function checkHead(submission: Submission, path: string): void {
-  const { priority, verify, meta } = submission;
+  const { priority, verify, meta, maxFailures } = submission;
   if (!Number.isInteger(priority) || priority < 1 || priority > 10) refuse(`${path}.priority`, "must be 1 to 10");
   if (verify !== undefined && (verify.replicas < 2 || verify.sample < 0 || verify.sample > 1 || verify.tolerance < 0)) {
     refuse(`${path}.verify`, "needs 2 or more replicas, a sample of 0 to 1 and a tolerance of 0 or more");
   }
+  if (maxFailures !== undefined) checkWhole(`${path}.maxFailures`, maxFailures, 0);
   if (meta !== undefined) checkPayload(`${path}.meta`, meta);
 }
 
@@ -51,7 +54,9 @@ function checkGroups(groups: readonly TaskGroup[], first: number, path: string):
 function checkGroup(group: TaskGroup, first: number, path: string): number {
   const { work } = group;
   checkPayload(`${path}.handler`, group.handler);
+  checkPolicies(group, path);
   if (work.kind === "array") {
+    checkChunk(work.chunk, `${path}.work.chunk`);
     if (!Number.isSafeInteger(work.length) || work.length < 1 || work.length > MAX_ARRAY_LENGTH) {
       refuse(`${path}.work.length`, `must be a whole number from 1 to ${MAX_ARRAY_LENGTH}`);
     }
@@ -66,9 +71,27 @@ function checkGroup(group: TaskGroup, first: number, path: string): number {
   return work.inputs.length;
 }
 
+function checkPolicies(group: TaskGroup, path: string): void {
+  if (group.pool === "") refuse(`${path}.pool`, "is empty");
+  checkWhole(`${path}.maxLosses`, group.maxLosses, 1);
+  checkWhole(`${path}.retry.limit`, group.retry.limit, 0);
+  if (group.timeoutMs !== undefined) checkWhole(`${path}.timeoutMs`, group.timeoutMs, 1);
+  if (group.memoryLimitMb !== undefined) checkWhole(`${path}.memoryLimitMb`, group.memoryLimitMb, 1);
+  if (group.delayMs !== undefined) checkWhole(`${path}.delayMs`, group.delayMs, 0);
+}
+
+function checkChunk(chunk: ChunkPlan, path: string): void {
+  const sizes = chunk.kind === "fixed" ? [chunk.size] : [chunk.min, chunk.max];
+  for (const size of sizes) {
+    checkWhole(path, size, 1);
+    if (size > MAX_CHUNK_ITEMS) refuse(path, `asks for ${size} items; the limit is ${MAX_CHUNK_ITEMS}`);
+  }
+  if (chunk.kind === "adaptive" && chunk.min > chunk.max) refuse(`${path}.min`, `is above max (${chunk.max})`);
+}
+
 function checkParents(after: readonly (readonly number[])[] | undefined, tasks: { first: number; count: number; path: string }): void {
   if (after === undefined) return;
-  if (after.length > tasks.count) refuse(tasks.path, `names parents of ${after.length} tasks, but there are ${tasks.count}`);
+  if (after.length !== tasks.count) refuse(tasks.path, `names parents of ${after.length} tasks, but there are ${tasks.count}`);
   after.forEach((parents, index) => {
     for (const parent of parents) {
       if (!Number.isInteger(parent) || parent < 0 || parent >= tasks.first + index) {
@@ -76,6 +99,10 @@ function checkParents(after: readonly (readonly number[])[] | undefined, tasks: 
       }
     }
   });
+}
+
+function checkWhole(path: string, value: number, least: number): void {
+  if (!Number.isSafeInteger(value) || value < least) refuse(path, `is ${value}; expected a whole number from ${least}`);
 }
 
 function checkPayload(what: string, text: string): void {

@@ -26,7 +26,13 @@ export function isPlainCommit(value: unknown): value is CommitParams {
 function isClaimRequest(value: unknown): boolean {
   if (!isFields(value)) return false;
   const { max, waitMs } = value as { max?: unknown; waitMs?: unknown };
-  return isInteger(max, 0, MAX_BATCH) && typeof waitMs === "number" && waitMs >= 0 && waitMs <= MAX_WAIT_MS && hasKeys(value, 2);
+  return (
+    isInteger(max, 0, MAX_BATCH) &&
+    typeof waitMs === "number" &&
+    waitMs >= 0 &&
+    waitMs <= MAX_WAIT_MS &&
+    hasKeys(value, 2)
+  );
 }
 
 function isPlainOutcome(value: unknown): boolean {

@@ -25,7 +25,9 @@ type Shape<T> = { readonly [K in keyof T]-?: z.ZodType<T[K]> };
  * A strict object for the contract's type T: the compiler asks for every key of T, also for the
  * optional ones, and for a fitting schema in each.
  */
-export function strict<T extends object>(): <S extends Shape<T>>(shape: S & Record<Exclude<keyof S, keyof T>, never>) => z.ZodObject<S, z.core.$strict> {
+export function strict<T extends object>(): <S extends Shape<T>>(
+  shape: S & Record<Exclude<keyof S, keyof T>, never>,
+) => z.ZodObject<S, z.core.$strict> {
   return (shape) => z.strictObject(shape);
 }
 
@@ -33,12 +35,22 @@ export function strict<T extends object>(): <S extends Shape<T>>(shape: S & Reco
  * An array of at most `limit` entries. The length is looked at before the entries: an array of
  * millions is refused without parsing any of them.
  */
-export function boundedArray<S extends z.ZodType>(entry: S, limit: number): z.ZodPipe<z.ZodType<unknown>, z.ZodArray<S>> {
+export function boundedArray<S extends z.ZodType>(
+  entry: S,
+  limit: number,
+): z.ZodPipe<z.ZodType<unknown>, z.ZodArray<S>> {
   const bounded = z.unknown().superRefine((value, context) => {
     if (!Array.isArray(value)) {
-      context.addIssue({ code: "invalid_type", expected: "array", input: value });
+      context.addIssue({ code: "invalid_type", expected: "array", input: value, continue: false });
     } else if (value.length > limit) {
-      context.addIssue({ code: "too_big", origin: "array", maximum: limit, inclusive: true, input: value });
+      context.addIssue({
+        code: "too_big",
+        origin: "array",
+        maximum: limit,
+        inclusive: true,
+        input: value,
+        continue: false,
+      });
     }
   });
   return bounded.pipe(z.array(entry));
@@ -52,7 +64,7 @@ interface Broken {
 
 /** Throws the error of the catalogue that says what was wrong. */
 export function raise({ method, value, issue }: Broken): never {
-  const path = issue === undefined || issue.path.length === 0 ? "params" : issue.path.join(".");
+  const path = pathText(issue?.path ?? []);
   if (issue?.code === "too_big") {
     const found = valueAt(value, issue.path);
     const limit = Number(issue.maximum);
@@ -63,10 +75,13 @@ export function raise({ method, value, issue }: Broken): never {
       throw new HoldfastError("PAYLOAD_TOO_LARGE", { what, bytes: found.length, limit });
     }
   }
-  if (issue?.code === "custom" && typeof issue.params?.["count"] === "number") {
-    throw new HoldfastError("BATCH_TOO_LARGE", { what: method, count: issue.params["count"], limit: Number(issue.params["limit"]) });
-  }
   throw new HoldfastError("INVALID_REQUEST", { method, path, problem: issue?.message ?? "not understood" });
+}
+
+/** `submissions[0].groups[2].pool` */
+function pathText(path: readonly PropertyKey[]): string {
+  const text = path.map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("");
+  return text === "" ? "params" : text.replace(/^\./, "");
 }
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {

@@ -35,18 +35,20 @@ const retrySchema = strict<RetryPolicy>()({
 const chunkItems = integer(1, MAX_CHUNK_ITEMS);
 const chunkSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("fixed"), size: chunkItems }),
-  z
-    .strictObject({ kind: z.literal("adaptive"), targetMs: integer(1, MAX_DURATION_MS), min: chunkItems, max: chunkItems })
-    .refine((chunk) => chunk.min <= chunk.max, { path: ["min"], message: "is above max" }),
+  z.strictObject({
+    kind: z.literal("adaptive"),
+    targetMs: integer(1, MAX_DURATION_MS),
+    min: chunkItems,
+    max: chunkItems,
+  }),
 ]);
 
 const taskListSchema = strict<TaskList>()({
   kind: z.literal("tasks"),
   inputs: boundedArray(payload, MAX_TASKS_PER_CALL),
-  after: z.exactOptional(boundedArray(boundedArray(integer(0, MAX_TASKS_PER_EXECUTION), MAX_TASKS_PER_CALL), MAX_TASKS_PER_CALL)),
-}).refine((list) => list.after === undefined || list.after.length === list.inputs.length, {
-  path: ["after"],
-  message: "needs one list per input",
+  after: z.exactOptional(
+    boundedArray(boundedArray(integer(0, MAX_TASKS_PER_EXECUTION), MAX_TASKS_PER_CALL), MAX_TASKS_PER_CALL),
+  ),
 });
 
 const arraySchema = strict<ItemArray>()({
@@ -89,36 +91,3 @@ export const submissionSchema = strict<Submission>()({
   retentionMs: z.exactOptional(duration),
   meta: z.exactOptional(payload),
 });
-
-type Groups = readonly { readonly work: TaskGroup["work"] }[];
-
-/** Inputs of one call, over all of its groups. */
-export function checkTaskCount(groups: Groups, context: z.RefinementCtx): void {
-  let count = 0;
-  for (const { work } of groups) count += work.kind === "tasks" ? work.inputs.length : 1;
-  if (count > MAX_TASKS_PER_CALL) {
-    context.addIssue({ code: "custom", message: "too many tasks", params: { count, limit: MAX_TASKS_PER_CALL } });
-  }
-}
-
-/** Parents come before their children. Only a submission knows its tasks' numbers without asking the broker. */
-export function checkParents(groups: Groups, at: { readonly context: z.RefinementCtx; readonly path: readonly PropertyKey[] }): void {
-  let task = 0;
-  for (const [groupIndex, { work }] of groups.entries()) {
-    if (work.kind === "array") {
-      task += 1;
-      continue;
-    }
-    for (let index = 0; index < work.inputs.length; index += 1, task += 1) {
-      const late = work.after?.[index]?.find((parent) => parent >= task);
-      if (late === undefined) continue;
-      at.context.addIssue({
-        code: "custom",
-        path: [...at.path, groupIndex, "work", "after", index],
-        message: `task ${task} cannot wait for task ${late}: only for tasks with a lower number`,
-      });
-      return;
-    }
-  }
-}
-

@@ -2,7 +2,14 @@
 import * as z from "zod";
 import { FAILURE_CLASSES, MAX_FAILURE_MESSAGE, MAX_FAILURE_STACK, type Failure } from "../core/failure.ts";
 import type { ExecutionState, TaskState } from "../core/states.ts";
-import type { CapturedOutput, CompletedChunk, CompletedTask, FailedAttempt, ItemFailure, LeaseRef } from "./contract.ts";
+import type {
+  CapturedOutput,
+  CompletedChunk,
+  CompletedTask,
+  FailedAttempt,
+  ItemFailure,
+  LeaseRef,
+} from "./contract.ts";
 import { MAX_CHUNK_ITEMS, MAX_OUTPUT_BYTES, MAX_PAYLOAD, MAX_TASKS_PER_EXECUTION } from "./limits.ts";
 import { boundedArray, identifier, integer, itemIndex, MAX_NAME, strict } from "./schema-parts.ts";
 
@@ -12,7 +19,16 @@ export const MAX_CHUNK_VALUES = 16 * MAX_PAYLOAD;
 export const MAX_REPLICA = 1_000;
 
 const EXECUTION_STATES = ["pending", "running", "paused", "completed", "failed", "cancelled"] as const;
-const TASK_STATES = ["blocked", "scheduled", "queued", "running", "completed", "failed", "cancelled", "skipped"] as const;
+const TASK_STATES = [
+  "blocked",
+  "scheduled",
+  "queued",
+  "running",
+  "completed",
+  "failed",
+  "cancelled",
+  "skipped",
+] as const;
 
 export const executionStateSchema: z.ZodType<ExecutionState> = z.enum(EXECUTION_STATES);
 export const taskStateSchema: z.ZodType<TaskState> = z.enum(TASK_STATES);
@@ -46,7 +62,11 @@ const ran = {
 
 const itemFailureSchema = strict<ItemFailure>()({ item: itemIndex, failure: failureSchema });
 
-const completedTask = strict<CompletedTask>()({ kind: z.literal("completed"), ...ran, result: z.string().max(MAX_PAYLOAD) });
+const completedTask = strict<CompletedTask>()({
+  kind: z.literal("completed"),
+  ...ran,
+  result: z.string().max(MAX_PAYLOAD),
+});
 
 const completedChunk = strict<CompletedChunk>()({
   kind: z.literal("chunk"),
@@ -65,4 +85,9 @@ const failedAttempt = strict<FailedAttempt>()({
 
 const returnedAttempt = z.strictObject({ kind: z.literal("returned"), lease: leaseRefSchema });
 
-export const outcomeSchema = z.discriminatedUnion("kind", [completedTask, completedChunk, failedAttempt, returnedAttempt]);
+export const outcomeSchema = z.discriminatedUnion("kind", [
+  completedTask,
+  completedChunk,
+  failedAttempt,
+  returnedAttempt,
+]);

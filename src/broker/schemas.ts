@@ -3,17 +3,24 @@
  *
  * A host parses whatever comes over its wire here, so that a broker only ever sees params of the
  * contract's types and within its bounds (promise 9). The compiler checks each schema against the
- * contract's type, key by key. Rules that need the state of an execution (a parent's number after
- * an extend, a key used before) are the broker's own.
+ * contract's type, key by key. Rules that tie fields together or to the state of an
+ * execution (parents before children, tasks of a call in sum) are the broker's own, whoever calls it.
  */
 import * as z from "zod";
 import { HoldfastError } from "../errors/index.ts";
 import type { Broker, BrokerMethod } from "./contract.ts";
 import { isPlainCommit } from "./plain-commit.ts";
-import { MAX_BATCH, MAX_PAGE, MAX_SUBMISSIONS_PER_CALL, MAX_TASKS_PER_CALL, MAX_TASKS_PER_EXECUTION, MAX_WAIT_MS } from "./limits.ts";
+import {
+  MAX_BATCH,
+  MAX_PAGE,
+  MAX_SUBMISSIONS_PER_CALL,
+  MAX_TASKS_PER_CALL,
+  MAX_TASKS_PER_EXECUTION,
+  MAX_WAIT_MS,
+} from "./limits.ts";
 import { executionStateSchema, outcomeSchema, taskStateSchema } from "./schemas-working.ts";
 import { boundedArray, identifier, integer, itemIndex, MAX_MESSAGE, name, raise, strict } from "./schema-parts.ts";
-import { checkParents, checkTaskCount, submissionSchema, taskGroupSchema } from "./schemas-submitting.ts";
+import { submissionSchema, taskGroupSchema } from "./schemas-submitting.ts";
 
 /** Params of a method; `undefined` for a method without. */
 export type ParamsOf<M extends BrokerMethod> = Parameters<Broker[M]>[0];
@@ -38,11 +45,6 @@ const claimRequest = { max: integer(0, MAX_BATCH), waitMs };
 
 const submit = strict<ParamsOf<"submit">>()({
   submissions: boundedArray(submissionSchema, MAX_SUBMISSIONS_PER_CALL),
-}).superRefine((params, context) => {
-  checkTaskCount(params.submissions.flatMap((submission) => submission.groups), context);
-  params.submissions.forEach((submission, index) => {
-    checkParents(submission.groups, { context, path: ["submissions", index, "groups"] });
-  });
 });
 
 const extend = strict<ParamsOf<"extend">>()({
@@ -50,7 +52,7 @@ const extend = strict<ParamsOf<"extend">>()({
   part: integer(1, Number.MAX_SAFE_INTEGER),
   groups: boundedArray(taskGroupSchema, MAX_TASKS_PER_CALL),
   seal: z.boolean(),
-}).superRefine((params, context) => checkTaskCount(params.groups, context));
+});
 
 const workerProfile = strict<ParamsOf<"openSession">>()({
   worker: name,
@@ -74,7 +76,10 @@ export const PARAM_SCHEMAS: { readonly [M in BrokerMethod]: z.ZodType<ParamsOf<M
   extend,
   pause: executionOnly,
   resume: executionOnly,
-  cancel: strict<ParamsOf<"cancel">>()({ executionId: identifier, reason: z.exactOptional(z.string().max(MAX_MESSAGE)) }),
+  cancel: strict<ParamsOf<"cancel">>()({
+    executionId: identifier,
+    reason: z.exactOptional(z.string().max(MAX_MESSAGE)),
+  }),
   pausePool: poolOnly,
   resumePool: poolOnly,
 
@@ -154,5 +159,9 @@ export function isBrokerMethod(method: unknown): method is BrokerMethod {
 /** The refusal of a method that the contract does not have. */
 export function unknownMethod(method: unknown): HoldfastError {
   const shown = typeof method === "string" ? method.slice(0, 64) : typeof method;
-  return new HoldfastError("INVALID_REQUEST", { method: shown, path: "method", problem: "the broker has no such method" });
+  return new HoldfastError("INVALID_REQUEST", {
+    method: shown,
+    path: "method",
+    problem: "the broker has no such method",
+  });
 }

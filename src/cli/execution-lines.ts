@@ -1,5 +1,6 @@
 /** Executions, workers and pools as lines for `status`, `list` and `run`. */
-import type { ExecutionView, PoolView, SessionView, VerificationReport } from "../broker/contract.ts";
+import type { PoolView, SessionView, VerificationReport } from "../broker/contract.ts";
+import type { ExecutionStatus } from "../sdk/progress.ts";
 import type { ExecutionState } from "../core/states.ts";
 import { count, counted, duration, percent } from "./terminal/figures.ts";
 import type { Screen } from "./terminal/screen.ts";
@@ -9,7 +10,7 @@ import type { Theme } from "./terminal/theme.ts";
 
 type Look = Pick<Screen, "terminal" | "theme">;
 
-export function executionTable(look: Look, executions: readonly ExecutionView[], now: number): string[] {
+export function executionTable(look: Look, executions: readonly ExecutionStatus[], now: number): string[] {
   const columns: readonly Column[] = [
     { title: "ID" },
     { title: "NAME", shrinkTo: 8 },
@@ -66,7 +67,7 @@ export function poolTable(look: Look, pools: readonly PoolView[]): string[] {
 }
 
 /** Everything worth knowing about one execution, as name and value. */
-export function executionFacts(view: ExecutionView, now: number): readonly (readonly [string, string])[] {
+export function executionFacts(view: ExecutionStatus, now: number): readonly (readonly [string, string])[] {
   const { counters } = view;
   const facts: [string, string][] = [
     ["Execution", view.executionId],
@@ -99,7 +100,7 @@ export function stateColour(theme: Theme, state: ExecutionState): (text: string)
   }
 }
 
-function timeFact(view: ExecutionView, now: number): string {
+function timeFact(view: ExecutionStatus, now: number): string {
   const startedAt = view.startedAt;
   if (startedAt === undefined) return `waiting for ${duration(now - view.createdAt)}`;
   const spentMs = (view.endedAt ?? now) - startedAt;
@@ -107,7 +108,7 @@ function timeFact(view: ExecutionView, now: number): string {
   return view.endedAt === undefined ? `running for ${duration(spentMs)}${rate}` : `took ${duration(spentMs)}${rate}, ended ${duration(now - view.endedAt)} ago`;
 }
 
-function troubleFact(view: ExecutionView): string {
+function troubleFact(view: ExecutionStatus): string {
   const parts = [
     ...(view.retries > 0 ? [counted(view.retries, "retry", "retries")] : []),
     ...(view.lostAttempts > 0 ? [`${counted(view.lostAttempts, "attempt")} lost with ${view.lostAttempts === 1 ? "its" : "their"} worker`] : []),

@@ -1,10 +1,14 @@
 /**
  * Ctrl-C, SIGTERM, and a reader of our output who left.
  *
- * The first one asks: `signal` is aborted and the command ends in order (drains workers, closes the
- * store). The second one insists: everything registered with `onForced` is killed and the process
+ * The first request asks: `signal` is aborted and the command ends in order (drains workers, closes
+ * the store). The second insists: everything registered with `onForced` is killed and the process
  * exits at once. Nothing durable is lost either way; that is the broker's promise, not ours.
  */
+import { onTermination, signalExitCode } from "../lifecycle/termination.ts";
+
+export type InterruptReason = NodeJS.Signals | "output closed";
+
 export interface Interrupts {
   /** Aborted by the first request to end. */
   readonly signal: AbortSignal;
@@ -12,54 +16,42 @@ export interface Interrupts {
   readonly reason: InterruptReason | undefined;
   /** Called on the second request, before the process exits. Returns a function that takes it back. */
   onForced(action: () => void): () => void;
-}
-
-export type InterruptReason = "SIGINT" | "SIGTERM" | "SIGHUP" | "output closed";
-
-/** Exit code after an interrupt: 128 + the signal's number, as shells expect; 0 when our reader had enough. */
-export function interruptExitCode(reason: InterruptReason | undefined): number {
-  switch (reason) {
-    case "SIGINT":
-      return 130;
-    case "SIGTERM":
-      return 143;
-    case "SIGHUP":
-      return 129;
-    case "output closed":
-    case undefined:
-      return 0;
-  }
-}
-
-export interface InterruptSource {
-  on(name: "SIGINT" | "SIGTERM" | "SIGHUP", listener: () => void): unknown;
+  /** Stops listening to signals: somebody else handles them from here on. */
+  release(): void;
 }
 
 export interface InterruptHandler extends Interrupts {
-  /** Counts as a request to end. */
+  /** Counts as a first request to end. */
   interrupt(reason: InterruptReason): void;
 }
 
-export function watchInterrupts(source: InterruptSource, exit: (code: number) => void): InterruptHandler {
+/** 128 + n for a signal, as shells expect; 0 when our reader had enough. */
+export function interruptExitCode(reason: InterruptReason | undefined): number {
+  return reason === undefined || reason === "output closed" ? 0 : signalExitCode(reason);
+}
+
+export function watchInterrupts(exit: (code: number) => void): InterruptHandler {
   const abort = new AbortController();
   const forced = new Set<() => void>();
   let reason: InterruptReason | undefined;
   const interrupt = (cause: InterruptReason): void => {
-    if (reason === undefined) {
-      reason = cause;
-      abort.abort(new DOMException(`Interrupted (${cause})`, "AbortError"));
-    } else if (cause !== "output closed") {
-      for (const action of forced) action();
-      exit(interruptExitCode(cause));
-    }
+    reason ??= cause;
+    abort.abort(new DOMException(`Interrupted (${cause})`, "AbortError"));
   };
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) source.on(name, () => interrupt(name));
+  const release = onTermination({
+    onFirst: interrupt,
+    onSecond: (signal) => {
+      for (const action of forced) action();
+      exit(interruptExitCode(signal));
+    },
+  });
   return {
     signal: abort.signal,
     get reason() {
       return reason;
     },
     interrupt,
+    release,
     onForced(action) {
       forced.add(action);
       return () => forced.delete(action);

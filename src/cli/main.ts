@@ -8,12 +8,12 @@ import { HoldfastError } from "../errors/index.ts";
 import type { CliContext } from "./context.ts";
 import { type InterruptHandler, interruptExitCode, watchInterrupts } from "./interrupts.ts";
 import { runProgram } from "./program.ts";
-import { reportError } from "./report-error.ts";
+import { knownError, reportError } from "./report-error.ts";
 import { openScreen, type WritableOutput } from "./terminal/screen.ts";
 
 /** Runs the command of this process and ends the process. */
 export async function runCli(): Promise<void> {
-  const interrupts = watchInterrupts(process, (code) => process.exit(code));
+  const interrupts = watchInterrupts((code) => process.exit(code));
   const context: CliContext = {
     out: openScreen(quietWhenClosed(process.stdout, interrupts), process.env),
     err: openScreen(quietWhenClosed(process.stderr, interrupts), process.env),
@@ -33,11 +33,18 @@ export async function execute(args: readonly string[], context: CliContext): Pro
     return await runProgram(args, context);
   } catch (thrown) {
     if (isInterrupt(thrown, context)) return interruptExitCode(context.interrupts.reason);
-    return reportError(context.err, { error: HoldfastError.from(thrown), json: args.includes("--json"), environment: context.environment });
+    return reportError(context.err, { error: knownError(thrown) ?? HoldfastError.from(thrown), json: wantsJson(args), environment: context.environment });
   } finally {
     context.out.settle();
     context.err.settle();
   }
+}
+
+/** Commands whose answer is JSON on request; their errors are then, too. */
+const ANSWERING_COMMANDS = new Set(["status", "list", "cancel", "pause", "resume"]);
+
+function wantsJson(args: readonly string[]): boolean {
+  return args.includes("--json") && ANSWERING_COMMANDS.has(args[0] ?? "");
 }
 
 function isInterrupt(thrown: unknown, context: CliContext): boolean {

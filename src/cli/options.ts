@@ -10,6 +10,11 @@ export function settingOption(name: SettingName, value: string): Option {
   return new Option(`${flagName(name)} <${value}>`, facts.about.replaceAll("`", "") + byDefault);
 }
 
+/** Together with `--workers`: turns the workers off. */
+export function noWorkersOption(): Option {
+  return new Option("--no-workers", "No workers here; they come from elsewhere.");
+}
+
 export function wholeNumberOption(flag: string, range: { readonly min: number; readonly max: number }): (value: string) => number {
   return (value) => {
     const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;

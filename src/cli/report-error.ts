@@ -13,6 +13,14 @@ export interface ErrorReport {
   readonly environment: Environment;
 }
 
+/** A HoldfastError of this copy of the package, or the same thing from the copy that a user's module imports. */
+export function knownError(thrown: unknown): HoldfastError | undefined {
+  if (HoldfastError.is(thrown)) return thrown;
+  if (!(thrown instanceof Error) || thrown.name !== "HoldfastError") return undefined;
+  const { code, details } = thrown as Partial<HoldfastError>;
+  return code === undefined ? undefined : HoldfastError.fromWire({ code, details: details ?? {} });
+}
+
 /** Prints the error and returns the exit code. */
 export function reportError(screen: Screen, report: ErrorReport): number {
   const { error } = report;

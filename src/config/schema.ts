@@ -36,7 +36,7 @@ export const settingsSchema = z.object({
     { default: 5_000, min: 50 },
   ),
   socketGraceMs: duration("Time that a worker whose socket closed gets to come back before it counts as dead.", {
-    default: 0,
+    default: 200,
     min: 0,
   }),
   ageingMs: duration("Waiting this long is worth one step of priority, so that nothing waits for ever.", {

@@ -61,11 +61,10 @@ function adaptiveSize(plan: Extract<ChunkPlan, { kind: "adaptive" }>, state: Chu
   const slots = Math.max(1, state.slots);
   const share = Math.floor((state.length - state.remaining) / slots);
   const tail = Math.ceil(state.remaining / (TAIL_SPLIT * slots));
-  const size =
-    state.averageItemMs === undefined
-      ? Math.min(share, MAX_PROBE_ITEMS)
-      : Math.min(Math.floor(plan.targetMs / state.averageItemMs), Math.max(share, MAX_PROBE_ITEMS));
-  return Math.max(plan.min, Math.min(size, tail, plan.max));
+  if (state.averageItemMs === undefined) return Math.max(plan.min, Math.min(share, MAX_PROBE_ITEMS, tail, plan.max));
+  const target = Math.floor(plan.targetMs / state.averageItemMs);
+  const growth = Math.max(share, MAX_PROBE_ITEMS);
+  return Math.max(plan.min, Math.min(target, growth, tail, plan.max));
 }
 
 /** A chunk that came back. */

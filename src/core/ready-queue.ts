@@ -21,6 +21,8 @@ interface Entry<L extends ReadyLane> {
   readonly executionKey: number;
   readonly lanes: Set<L>;
   waitingSince: number;
+  /** Number of its last turn. */
+  lastTurn: number;
 }
 
 interface Bucket<L extends ReadyLane> {
@@ -34,7 +36,7 @@ interface Bucket<L extends ReadyLane> {
 
 const MAX_PRIORITY = 10;
 /** Leases an entry may give in one turn before others have theirs: fewer would cost a turn's work per lease. */
-const MIN_QUOTA = 32;
+const MIN_QUOTA = 16;
 
 /** A lane to take from, and how many leases it may give before others have their turn. */
 export interface Turn<L> {
@@ -64,7 +66,7 @@ export class ReadyQueue<L extends ReadyLane> {
     }
     let entry = bucket.byExecution.get(lane.executionKey);
     if (entry === undefined) {
-      entry = { executionKey: lane.executionKey, lanes: new Set(), waitingSince: now };
+      entry = { executionKey: lane.executionKey, lanes: new Set(), waitingSince: now, lastTurn: 0 };
       bucket.byExecution.set(lane.executionKey, entry);
       bucket.turns.push(entry);
     }
@@ -83,39 +85,61 @@ export class ReadyQueue<L extends ReadyLane> {
     if (bucket.byExecution.size === 0) this.#buckets.delete(bucket.key);
   }
 
-  /**
-   * The lane whose turn it is for a worker with these capabilities, for `wanted` leases. Its entry
-   * goes to the end of its bucket's turns.
-   */
-  next(capabilities: ReadonlySet<string>, wanted: number, now: number): Turn<L> | undefined {
-    let best: Bucket<L> | undefined;
-    let bestPriority = 0;
-    let bestSince = 0;
-    let rivals = 0;
-    for (const bucket of this.#buckets.values()) {
-      if (!hasAll(capabilities, bucket.requires)) continue;
-      const head = bucket.turns.head();
+  /** For `nextTurn`. */
+  get buckets(): Iterable<Bucket<L>> {
+    return this.#buckets.values();
+  }
+
+  /** For `nextTurn`: the priority that counts now. */
+  effectivePriority(priority: number, waitedMs: number): number {
+    return Math.min(MAX_PRIORITY, priority + Math.floor(waitedMs / this.#ageingMs));
+  }
+}
+
+export interface Claimant {
+  readonly capabilities: ReadonlySet<string>;
+  /** Leases that it still wants. */
+  readonly wanted: number;
+  readonly now: number;
+  /** Ascending from call to call, over all queues. */
+  readonly turn: number;
+}
+
+/**
+ * The lane whose turn it is for a worker that serves these queues. Its entry goes to the end of its
+ * bucket's turns.
+ */
+export function nextTurn<L extends ReadyLane>(queues: readonly ReadyQueue<L>[], claimant: Claimant): Turn<L> | undefined {
+  const { capabilities, wanted, now, turn } = claimant;
+  let best: Bucket<L> | undefined;
+  let bestHead: Entry<L> | undefined;
+  let bestPriority = 0;
+  let rivals = 0;
+  for (const queue of queues) {
+    for (const bucket of queue.buckets) {
+      const head = hasAll(capabilities, bucket.requires) ? bucket.turns.head() : undefined;
       if (head === undefined) continue;
-      const priority = this.#effectivePriority(bucket.priority, now - head.waitingSince);
-      if (best !== undefined && priority < bestPriority) continue;
-      const rivalsHere = bucket.byExecution.size;
-      rivals = best === undefined || priority > bestPriority ? rivalsHere : rivals + rivalsHere;
-      if (best === undefined || priority > bestPriority || head.waitingSince < bestSince) {
+      const priority = queue.effectivePriority(bucket.priority, now - head.waitingSince);
+      if (bestHead !== undefined && priority < bestPriority) continue;
+      const isAbove = bestHead === undefined || priority > bestPriority;
+      rivals = bucket.byExecution.size + (isAbove ? 0 : rivals);
+      if (isAbove || bestHead === undefined || waitedLonger(head, bestHead)) {
         best = bucket;
-        bestSince = head.waitingSince;
+        bestHead = head;
       }
       bestPriority = priority;
     }
-    const entry = best?.turns.rotate();
-    const lane = entry === undefined ? undefined : first(entry.lanes);
-    if (entry === undefined || lane === undefined) return undefined;
-    entry.waitingSince = now;
-    return { lane, quota: Math.max(MIN_QUOTA, Math.ceil(wanted / rivals)) };
   }
+  const entry = best?.turns.rotate();
+  const lane = entry === undefined ? undefined : first(entry.lanes);
+  if (entry === undefined || lane === undefined) return undefined;
+  entry.waitingSince = now;
+  entry.lastTurn = turn;
+  return { lane, quota: Math.max(MIN_QUOTA, Math.ceil(wanted / rivals)) };
+}
 
-  #effectivePriority(priority: number, waitedMs: number): number {
-    return Math.min(MAX_PRIORITY, priority + Math.floor(waitedMs / this.#ageingMs));
-  }
+function waitedLonger(one: Entry<ReadyLane>, other: Entry<ReadyLane>): boolean {
+  return one.waitingSince < other.waitingSince || (one.waitingSince === other.waitingSince && one.lastTurn < other.lastTurn);
 }
 
 /** A queue of turns: push, look at the head, move the head to the end, take one out. */

@@ -36,8 +36,17 @@ export function expected(what: string): { readonly error: (issue: z.core.$ZodRaw
 /** A value in a sentence, short enough to read. */
 export function shown(value: unknown): string {
   if (value === undefined) return "missing";
-  const text = typeof value === "object" || typeof value === "string" ? (JSON.stringify(value) ?? typeof value) : String(value);
+  const text = typeof value === "number" ? String(value) : (jsonText(value) ?? className(value));
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+/** Undefined for what JSON cannot say: functions and the like, and what is cyclic or too deep. */
+function jsonText(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Values within values. Deeper JSON would overflow the stack of whoever walks it. */
@@ -52,10 +61,17 @@ export function jsonFault(value: unknown, path: string, depth = 0): Fault | unde
   if (depth >= MAX_JSON_DEPTH) return { path, problem: `is nested deeper than ${MAX_JSON_DEPTH} levels` };
   if (Array.isArray(value)) return firstOf(value.entries(), path, depth);
   if (isPlainObject(value)) return firstOf(Object.entries(value), path, depth);
-  return { path, problem: `is ${className(value)}; expected JSON (text, number, true, false, null, array or plain object)` };
+  return {
+    path,
+    problem: `is ${className(value)}; expected JSON (text, number, true, false, null, array or plain object)`,
+  };
 }
 
-function firstOf(entries: Iterable<readonly [number | string, unknown]>, path: string, depth: number): Fault | undefined {
+function firstOf(
+  entries: Iterable<readonly [number | string, unknown]>,
+  path: string,
+  depth: number,
+): Fault | undefined {
   for (const [key, value] of entries) {
     const fault = jsonFault(value, pathTo(path, key), depth + 1);
     if (fault !== undefined) return fault;
@@ -72,7 +88,9 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
 
 function className(value: unknown): string {
   if (value === undefined) return "undefined";
-  return `a ${typeof value === "object" ? Object.prototype.toString.call(value).slice("[object ".length, -1) : typeof value}`;
+  const name =
+    typeof value === "object" ? Object.prototype.toString.call(value).slice("[object ".length, -1) : typeof value;
+  return `${/^[aeiou]/i.test(name) ? "an" : "a"} ${name}`;
 }
 
 /** A copy that shares nothing with the JSON value. */

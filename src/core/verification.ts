@@ -57,7 +57,9 @@ export function compareCopies({ start, tolerance, copies }: CopyComparison): Cop
   const differing = fromReference.filter((difference) => difference !== undefined);
   if (differing.length === 0) return undefined;
   const hasMajority = most > copies.length / 2;
-  const workers = copies.filter((_, place) => !hasMajority || fromReference[place] !== undefined).map(({ worker }) => worker);
+  const workers = copies
+    .filter((_, place) => !hasMajority || fromReference[place] !== undefined)
+    .map(({ worker }) => worker);
   return { item: start + Math.min(...differing), workers };
 }
 

@@ -30,6 +30,7 @@ export const ERROR_CATALOGUE = {
   INVALID_INPUT: entry(422, 2, false, "{path}: {problem}"),
   INVALID_SPACE: entry(422, 2, false, "Parameter space at {path}: {problem}"),
   INVALID_PARAMETER_FILE: entry(422, 2, false, "{file}, row {row}: {problem}"),
+  PARAMETER_FILE_UNUSABLE: entry(422, 2, false, "{file} cannot be used as a parameter file: {problem}"),
   PARAMETER_FILE_CHANGED: entry(409, 1, false, "{file} has changed since the sweep was submitted; restore it or submit again."),
   MODULE_NOT_LOADED: entry(422, 2, false, "{module} could not be loaded: {problem}"),
   TASK_NOT_FOUND: entry(404, 1, false, "{module} exports no task named {task}; it exports {exported}."),

@@ -6,19 +6,19 @@
  * state now and then and ends even if the event it waits for was purged. A cursor moves only after
  * its page has been handed out, so a read repeated after a lost connection neither skips nor doubles.
  */
-import type { Broker, BrokerEvent, ExecutionView, ResultRow } from "../broker/contract.ts";
+import type { Broker, BrokerEvent, ExecutionView, ReadResultsReply, ResultRow } from "../broker/contract.ts";
 import { MAX_PAGE } from "../broker/limits.ts";
 import { isExecutionEnded } from "../core/states.ts";
+import { HoldfastError } from "../errors/index.ts";
 
 /** How long one read waits for news, milliseconds. */
 export const READ_WAIT_MS = 10_000;
-/** Rows of one read. A row may be a whole chunk of values, so pages stay smaller than the contract allows. */
-export const RESULT_ROWS_PER_READ = 250;
-
 export interface FollowEventsParams {
   readonly executionId: string;
   /** Events after this one; 0 from the first that is kept. */
   readonly cursor: number;
+  /** Hand out the first page at once, even if it is empty: there may be nothing to come. */
+  readonly firstAtOnce?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -27,52 +27,85 @@ export async function* followEvents(
   broker: Broker,
   params: FollowEventsParams,
 ): AsyncGenerator<{ readonly events: readonly BrokerEvent[]; readonly cursor: number }, never> {
-  let cursor = params.cursor;
+  let { cursor } = params;
+  let waitMs = params.firstAtOnce === true ? 0 : READ_WAIT_MS;
   for (;;) {
-    const reading = broker.readEvents({ executionId: params.executionId, cursor, limit: MAX_PAGE, waitMs: READ_WAIT_MS });
-    const page = await orAborted(reading, params.signal);
+    const page = await orAborted(broker.readEvents({ executionId: params.executionId, cursor, limit: MAX_PAGE, waitMs }), params.signal);
     yield page;
     cursor = page.cursor;
+    waitMs = READ_WAIT_MS;
   }
 }
 
 export interface FollowResultsParams {
   readonly executionId: string;
-  readonly cursor?: number | undefined;
   readonly partialsOnly?: boolean;
   /** False: only what is committed now. */
   readonly follow: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Where a page began and how long it could be: read with the same two, it comes again. */
+export interface PagePlace {
+  readonly cursor: number | undefined;
+  readonly limit: number;
+}
+
 export interface ResultPage {
-  /** Read again from here to get this page again. */
-  readonly from: number | undefined;
+  readonly place: PagePlace;
   readonly rows: readonly ResultRow[];
 }
 
 /** Pages of an execution's commits, in commit order, until it has ended and all are read. */
 export async function* followResults(broker: Broker, params: FollowResultsParams): AsyncGenerator<ResultPage, void> {
-  let cursor = params.cursor;
+  const size = new PageSize();
+  let cursor: number | undefined;
   for (;;) {
-    const page = await orAborted(readResultPage(broker, { ...params, cursor }), params.signal);
-    yield { from: cursor, rows: page.rows };
+    const place: PagePlace = { cursor, limit: size.limit };
+    let page: ReadResultsReply;
+    try {
+      page = await orAborted(readPage(broker, params, place), params.signal);
+    } catch (thrown) {
+      if (!HoldfastError.is(thrown, "PAYLOAD_TOO_LARGE") || !size.shrink()) throw thrown;
+      continue;
+    }
+    yield { place, rows: page.rows };
     cursor = page.cursor;
     if (page.done || (!params.follow && page.rows.length === 0)) return;
+    size.learn(page.rows);
   }
 }
 
-export async function readResultPage(
-  broker: Broker,
-  params: Pick<FollowResultsParams, "executionId" | "cursor" | "partialsOnly" | "follow">,
-): Promise<{ readonly rows: readonly ResultRow[]; readonly cursor: number; readonly done: boolean }> {
+export function readPage(broker: Broker, params: FollowResultsParams, place: PagePlace): Promise<ReadResultsReply> {
   return broker.readResults({
     executionId: params.executionId,
-    limit: RESULT_ROWS_PER_READ,
-    ...(params.cursor === undefined ? {} : { cursor: params.cursor }),
+    limit: place.limit,
+    ...(place.cursor === undefined ? {} : { cursor: place.cursor }),
     ...(params.follow ? { waitMs: READ_WAIT_MS } : {}),
     ...(params.partialsOnly === true ? { partialsOnly: true } : {}),
   });
+}
+
+const FIRST_LIMIT = 100;
+/** Text of a page to aim for, UTF-16 code units. */
+const PAGE_LENGTH = 4 * 1_048_576;
+
+/** Rows to ask for. One may be a number or a whole chunk of values, so the size of pages is learned. */
+class PageSize {
+  limit = FIRST_LIMIT;
+
+  learn(rows: readonly ResultRow[]): void {
+    const length = rows.reduce((sum, row) => sum + (row.values ?? row.result ?? "").length + (row.partial ?? "").length, 0);
+    if (length > PAGE_LENGTH) this.shrink();
+    else if (rows.length >= this.limit && length < PAGE_LENGTH / 2) this.limit = Math.min(MAX_PAGE, this.limit * 2);
+  }
+
+  /** False when it is as small as can be. */
+  shrink(): boolean {
+    if (this.limit === 1) return false;
+    this.limit = Math.ceil(this.limit / 2);
+    return true;
+  }
 }
 
 /** The execution's last view, once it has ended. */

@@ -9,7 +9,8 @@
  */
 import type { Broker, ResultRow } from "../broker/contract.ts";
 import { HoldfastError } from "../errors/index.ts";
-import { followResults, orAborted, readResultPage, type ResultPage } from "./follow.ts";
+import type { Points } from "./points.ts";
+import { followResults, orAborted, type PagePlace, readPage, type ResultPage } from "./follow.ts";
 
 /** One committed item. */
 export interface Result<Point, Value> {
@@ -24,10 +25,10 @@ export interface Result<Point, Value> {
   readonly attempt: number;
 }
 
-export interface ResultStreamParams<Point> {
+export interface ResultStreamParams {
   readonly broker: Broker;
   readonly executionId: string;
-  readonly pointAt: (index: number) => Point | Promise<Point>;
+  readonly openPoints: () => Promise<Points>;
   readonly ordered: boolean;
   /** False: only what is committed now. */
   readonly follow: boolean;
@@ -43,23 +44,22 @@ interface Span {
   readonly row: ResultRow;
 }
 
-export async function* streamResults<Point, Value>(params: ResultStreamParams<Point>): AsyncGenerator<Result<Point, Value>, void> {
+export async function* streamResults<Point, Value>(params: ResultStreamParams): AsyncGenerator<Result<Point, Value>, void> {
   const pages = followResults(params.broker, { executionId: params.executionId, follow: params.follow, signal: params.signal });
   const spans = params.ordered ? inIndexOrder(pages, params) : inCommitOrder(pages);
-  let parsed: { readonly row: ResultRow; readonly values: readonly unknown[] } | undefined;
-  for await (const span of spans) {
-    if (parsed?.row !== span.row) parsed = { row: span.row, values: valuesOf(span.row) };
-    const first = span.row.start ?? span.row.task;
-    for (let index = span.start; index < span.end; index++) {
-      const point = params.pointAt(index);
-      yield {
-        index,
-        point: point instanceof Promise ? await point : point,
-        value: parsed.values[index - first] as Value,
-        worker: span.row.worker,
-        attempt: span.row.attempt,
-      };
+  const points = await params.openPoints();
+  try {
+    let parsed: { readonly row: ResultRow; readonly values: readonly unknown[] } | undefined;
+    for await (const span of spans) {
+      if (parsed?.row !== span.row) parsed = { row: span.row, values: valuesOf(span.row) };
+      const { worker, attempt, task, start = task } = span.row;
+      for (let index = span.start; index < span.end; index++) {
+        // Whether they are what their types say was checked when they were submitted.
+        yield { index, point: points.at(index) as Point, value: parsed.values[index - start] as Value, worker, attempt };
+      }
     }
+  } finally {
+    points.close();
   }
 }
 
@@ -67,10 +67,8 @@ async function* inCommitOrder(pages: AsyncIterable<ResultPage>): AsyncGenerator<
   for await (const page of pages) for (const row of page.rows) yield* spansOf(row);
 }
 
-async function* inIndexOrder<Point>(pages: AsyncIterable<ResultPage>, params: ResultStreamParams<Point>): AsyncGenerator<Span, void> {
+async function* inIndexOrder(pages: AsyncIterable<ResultPage>, params: ResultStreamParams): AsyncGenerator<Span, void> {
   const waiting = new WaitingSpans(params.bufferedItems);
-  const reread = (from: number | undefined): Promise<{ readonly rows: readonly ResultRow[] }> =>
-    orAborted(readResultPage(params.broker, { executionId: params.executionId, cursor: from, follow: false }), params.signal);
   for await (const page of pages) {
     waiting.add(page);
     for (let start = waiting.nextReady(); start !== undefined; start = waiting.nextReady()) yield waiting.take(start) ?? (await recall(start));
@@ -79,25 +77,25 @@ async function* inIndexOrder<Point>(pages: AsyncIterable<ResultPage>, params: Re
 
   /** Reads the page of a span again whose values were not kept. */
   async function recall(start: number): Promise<Span> {
-    const from = waiting.pageOf(start);
-    const page = await reread(from);
-    const span = waiting.refill({ from, rows: page.rows }, start);
+    const place = waiting.placeOf(start);
+    const page = await orAborted(readPage(params.broker, { executionId: params.executionId, follow: false }, place), params.signal);
+    const span = waiting.refill(page.rows, start);
     if (span !== undefined) return span;
     throw new HoldfastError("INTERNAL", { problem: `result ${start} of execution ${params.executionId} was there and is not any more` });
   }
 }
 
-interface Place {
-  readonly from: number | undefined;
+interface Waiting {
+  readonly page: PagePlace;
   readonly end: number;
-  /** Undefined: not kept, read again from `from`. */
+  /** Undefined: not kept, to be read again with its page. */
   span: Span | undefined;
 }
 
 /** What is ahead of its turn, by first index. */
 class WaitingSpans {
   readonly #limit: number;
-  readonly #places = new Map<number, Place>();
+  readonly #waiting = new Map<number, Waiting>();
   #heldItems = 0;
   #next = 0;
 
@@ -109,7 +107,7 @@ class WaitingSpans {
     for (const row of page.rows) {
       for (const span of spansOf(row)) {
         const keep = span.start === this.#next || this.#heldItems + (span.end - span.start) <= this.#limit;
-        this.#places.set(span.start, { from: page.from, end: span.end, span: keep ? span : undefined });
+        this.#waiting.set(span.start, { page: page.place, end: span.end, span: keep ? span : undefined });
         if (keep) this.#heldItems += span.end - span.start;
       }
     }
@@ -117,36 +115,38 @@ class WaitingSpans {
 
   /** First index of the span whose turn it is, if it is in. */
   nextReady(): number | undefined {
-    return this.#places.has(this.#next) ? this.#next : undefined;
+    return this.#waiting.has(this.#next) ? this.#next : undefined;
   }
 
   /** All that still waits, ascending. */
   starts(): readonly number[] {
-    return [...this.#places.keys()].sort((a, b) => a - b);
+    return [...this.#waiting.keys()].sort((a, b) => a - b);
   }
 
-  pageOf(start: number): number | undefined {
-    return this.#places.get(start)?.from;
+  placeOf(start: number): PagePlace {
+    const waiting = this.#waiting.get(start);
+    if (waiting === undefined) throw new HoldfastError("INTERNAL", { problem: `nothing waits at ${start}` });
+    return waiting.page;
   }
 
   /** Hands a span out and forgets it; undefined when its values were not kept. */
   take(start: number): Span | undefined {
-    const place = this.#places.get(start);
-    if (place?.span === undefined) return undefined;
-    this.#places.delete(start);
-    this.#heldItems -= place.end - start;
-    this.#next = place.end;
-    return place.span;
+    const waiting = this.#waiting.get(start);
+    if (waiting?.span === undefined) return undefined;
+    this.#waiting.delete(start);
+    this.#heldItems -= waiting.end - start;
+    this.#next = waiting.end;
+    return waiting.span;
   }
 
   /** Takes a page that was read again: hands out the span at `wanted` and keeps what else there is room for. */
-  refill(page: ResultPage, wanted: number): Span | undefined {
-    for (const row of page.rows) {
+  refill(rows: readonly ResultRow[], wanted: number): Span | undefined {
+    for (const row of rows) {
       for (const span of spansOf(row)) {
-        const place = this.#places.get(span.start);
-        if (place === undefined || place.span !== undefined) continue;
+        const waiting = this.#waiting.get(span.start);
+        if (waiting === undefined || waiting.span !== undefined) continue;
         if (span.start !== wanted && this.#heldItems + (span.end - span.start) > this.#limit) continue;
-        place.span = span;
+        waiting.span = span;
         this.#heldItems += span.end - span.start;
       }
     }

@@ -29,15 +29,13 @@ export type SchemaInput<Schema extends StandardSchema> = NonNullable<Schema["~st
 /** What the schema makes of it. */
 export type SchemaOutput<Schema extends StandardSchema> = NonNullable<Schema["~standard"]["types"]>["output"];
 
-/** A value that its schema refused: where in the value, and why. */
-export interface InputProblem {
-  /** Path inside the value: `distance`, `layers[2].size`; empty for the value itself. */
-  readonly path: string;
-  readonly problem: string;
-}
+/** Where inside a value: `["layers", 2, "size"]`; empty for the value itself. */
+export type IssuePath = readonly PropertyKey[];
 
-/** The value as the schema hands it out, or the first thing that is wrong with it. */
-export type Checked<Output> = { readonly ok: true; readonly value: Output } | ({ readonly ok: false } & InputProblem);
+/** The value as the schema hands it out, or the first thing that is wrong with it and where. */
+export type Checked<Output> =
+  | { readonly ok: true; readonly value: Output }
+  | { readonly ok: false; readonly path: IssuePath; readonly problem: string };
 
 /** Runs a schema over a value. Synchronous schemas answer at once, so that 10,000 points cost no 10,000 promises. */
 export function checkAgainst<Output>(
@@ -51,16 +49,9 @@ export function checkAgainst<Output>(
 function toChecked<Output>(result: SchemaResult<Output>): Checked<Output> {
   if (result.issues === undefined) return { ok: true, value: result.value };
   const first = result.issues[0];
-  return { ok: false, path: pathText(first?.path ?? []), problem: first?.message ?? "is not accepted by the task's input schema" };
-}
-
-/** `["layers", 2, "size"]` as `layers[2].size`. */
-export function pathText(path: readonly (PropertyKey | { readonly key: PropertyKey })[]): string {
-  let text = "";
-  for (const part of path) {
-    const key = typeof part === "object" ? part.key : part;
-    if (typeof key === "number") text += `[${key}]`;
-    else text += text === "" ? String(key) : `.${String(key)}`;
-  }
-  return text;
+  return {
+    ok: false,
+    path: (first?.path ?? []).map((part) => (typeof part === "object" ? part.key : part)),
+    problem: first?.message ?? "is not accepted by the task's input schema",
+  };
 }

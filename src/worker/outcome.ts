@@ -1,13 +1,13 @@
 /** What is told to the broker about an attempt. Pure. */
-import type { CapturedOutput, Outcome } from "../broker/contract.ts";
+import type { CapturedOutput, Lease, Outcome } from "../broker/contract.ts";
 import { type Failure, type FailureClass, MAX_FAILURE_MESSAGE } from "../core/failure.ts";
 import { HoldfastError } from "../errors/index.ts";
-import { type Attempt, itemAtWork, refOf } from "./attempt.ts";
+import { type Attempt, refOf } from "./attempt.ts";
 import type { Answer } from "./runner-wire.ts";
 
-/** Hands an attempt back unfinished. */
-export function returned(attempt: Attempt): Outcome {
-  return { kind: "returned", lease: refOf(attempt.lease) };
+/** Hands a lease back unfinished. */
+export function returned(lease: Lease): Outcome {
+  return { kind: "returned", lease: refOf(lease) };
 }
 
 /** The outcome of an attempt that its runner has answered; undefined when it does not count any more. */
@@ -15,8 +15,7 @@ export function outcomeOf(attempt: Attempt, answer: Answer, output: CapturedOutp
   if (attempt.stop === "cancelled" || attempt.stop === "session-lost") return undefined;
   const lease = refOf(attempt.lease);
   const durationMs = answer.ms;
-  // A chunk judges its items one by one; a separate task that ended after its time is too late.
-  if (attempt.stop === "timeout" && answer.type !== "chunk") {
+  if (isTooLate(attempt, answer)) {
     return { kind: "failed", lease, durationMs, failure: timeout(attempt), ...present({ output }) };
   }
   switch (answer.type) {
@@ -33,17 +32,23 @@ export function outcomeOf(attempt: Attempt, answer: Answer, output: CapturedOutp
   }
 }
 
+/** A chunk judges its items one by one; a separate task that ended after its time has timed out. */
+function isTooLate(attempt: Attempt, answer: Answer): boolean {
+  if (attempt.lease.start !== undefined) return false;
+  return attempt.stop === "timeout" || answer.ms > (attempt.spec.timeoutMs ?? Infinity);
+}
+
 /** The outcome of an attempt that its runner's death has ended. */
 export function outcomeOfDeath(
   attempt: Attempt,
-  cause: { readonly failure: Failure; readonly output: CapturedOutput | undefined },
+  cause: { readonly failure: Failure; readonly culprit: number | undefined; readonly output: CapturedOutput | undefined },
 ): Outcome {
   return {
     kind: "failed",
     lease: refOf(attempt.lease),
     durationMs: performance.now() - attempt.startedAt,
     failure: attempt.stop === "timeout" ? timeout(attempt) : cause.failure,
-    ...present({ culprit: itemAtWork(attempt), output: cause.output }),
+    ...present({ culprit: cause.culprit, output: cause.output }),
   };
 }
 

@@ -13,7 +13,7 @@ import { heapLimitOptions } from "./memory.ts";
 import { NdjsonReader } from "./ndjson.ts";
 import type { OrphanGuard } from "./orphan-guard.ts";
 import { OutputTap } from "./output-tap.ts";
-import { type RunnerCommand, type RunnerReport, WIRE_FD } from "./runner-wire.ts";
+import { COMMAND_FD, REPORT_FD, type RunnerCommand, type RunnerReport } from "./runner-wire.ts";
 
 /** After its exit, the pipes of a process may be held open by what it started; they are read this long. */
 const LAST_WORDS_MS = 250;
@@ -83,7 +83,7 @@ export class RunnerProcess {
   /** Lets it exit by itself: there is nothing more to do. */
   end(): void {
     this.#flush();
-    this.#wire?.end();
+    this.#pipe(COMMAND_FD)?.end();
     this.#after(EXIT_MS, () => this.kill());
   }
 
@@ -95,22 +95,22 @@ export class RunnerProcess {
   }
 
   // Undefined also when Node could not even make the pipes.
-  get #wire(): Socket | undefined {
-    return this.#child?.stdio?.[WIRE_FD] as Socket | undefined;
+  #pipe(fd: number): Socket | undefined {
+    return this.#child?.stdio?.[fd] as Socket | undefined;
   }
 
   #flush(): void {
     if (this.#unsent === "") return;
     const text = this.#unsent;
     this.#unsent = "";
-    const wire = this.#wire;
-    if (wire !== undefined && !wire.destroyed && !wire.writableEnded) wire.write(text);
+    const commands = this.#pipe(COMMAND_FD);
+    if (commands !== undefined && !commands.destroyed && !commands.writableEnded) commands.write(text);
   }
 
   #listen(child: ChildProcess): void {
     const reader = new NdjsonReader<RunnerReport>((report) => this.#events.report(report));
-    const wire = this.#wire;
-    wire?.on("data", (bytes: Buffer) => {
+    const reports = this.#pipe(REPORT_FD);
+    reports?.on("data", (bytes: Buffer) => {
       try {
         reader.push(bytes);
       } catch (thrown) {
@@ -118,11 +118,13 @@ export class RunnerProcess {
         this.kill(); // user code wrote into our pipe; nothing that follows can be trusted
       }
     });
-    wire?.on("error", () => {
-      // A broken pipe: "exit" tells of the process's death.
-    });
     // It is exiting, or user code closed our pipe and it must not go on.
-    wire?.on("end", () => this.#after(EXIT_MS, () => this.kill()));
+    reports?.on("end", () => this.#after(EXIT_MS, () => this.kill()));
+    for (const pipe of [reports, this.#pipe(COMMAND_FD)]) {
+      pipe?.on("error", () => {
+        // A broken pipe: "exit" tells of the process's death.
+      });
+    }
     this.#tap(child.stdout, this.stdout);
     this.#tap(child.stderr, this.stderr);
     child.once("error", (error) => {
@@ -159,7 +161,8 @@ export class RunnerProcess {
     this.#cancelTimer?.();
     this.#child?.stdout?.destroy();
     this.#child?.stderr?.destroy();
-    this.#wire?.destroy();
+    this.#pipe(COMMAND_FD)?.destroy();
+    this.#pipe(REPORT_FD)?.destroy();
     this.#events.died({
       code: this.#child?.exitCode ?? null,
       signal: this.#child?.signalCode ?? null,
@@ -173,7 +176,7 @@ function spawnRunner(options: RunnerProcessOptions): ChildProcess {
   return spawn(
     process.execPath,
     [...heapLimitOptions(options.memoryLimitMb), runnerMain, RUNNER_ARGUMENT, options.worker],
-    { stdio: ["ignore", "pipe", "pipe", "pipe"], detached: process.platform !== "win32", windowsHide: true },
+    { stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"], detached: process.platform !== "win32", windowsHide: true },
   );
 }
 

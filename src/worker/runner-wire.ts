@@ -1,8 +1,10 @@
 /**
  * The wire between a worker (the supervisor) and one of its runners.
  *
- * One JSON object per line, both ways, over a duplex pipe that is the runner's file descriptor 3.
- * Standard output and error are not used for it: they belong to the user's code.
+ * One JSON object per line: commands on the runner's file descriptor 3, reports on 4. Standard output
+ * and error are not used for it: they belong to the user's code. Two pipes and not one for both
+ * ways, because a command that meets a dying runner fails, and Node would then throw away what the
+ * runner had reported and nobody had read yet.
  *
  * The supervisor sends a spec once and then runs that refer to it by number. A runner works on its
  * runs in the order in which they came, one at a time, and answers each with exactly one of
@@ -11,18 +13,19 @@
  * millisecond.
  *
  * What a crash does:
- *  - The runner dies: the supervisor reads what is left in the pipe, then the exit status. If the
+ *  - The runner dies: the supervisor reads what is left in the pipe of reports, then the exit status. If the
  *    process went through its exit handlers (`process.exit` in user code), `exiting` names the
  *    attempt at work. If it was killed or aborted, gathered answers may be lost with it.
- *  - The supervisor dies: the pipe closes; the runner exits, or kills itself and what it started if
+ *  - The supervisor dies: the pipe of commands closes; the runner exits, or kills itself and what it started if
  *    an attempt is at work. A runner whose event loop is blocked cannot see that; the orphan guard
  *    kills it (orphan-guard.ts).
  */
 import type { ItemFailure, LeaseSpec } from "../broker/contract.ts";
 import type { Failure } from "../core/failure.ts";
 
-/** File descriptor of the pipe in the runner. */
-export const WIRE_FD = 3;
+/** File descriptors in the runner. */
+export const COMMAND_FD = 3;
+export const REPORT_FD = 4;
 
 /**
  * Specs a runner remembers. Beyond this the one that came first is forgotten, on both sides by the
@@ -116,14 +119,20 @@ export interface ProgressReport {
   readonly exact: boolean;
 }
 
+/** The last message of a process that exits by itself, with the attempt at work, if any, and its item. */
+export interface ExitingReport {
+  readonly type: "exiting";
+  readonly id?: number;
+  readonly item?: number;
+}
+
 export type RunnerReport =
   | { readonly type: "ready" }
   | ProgressReport
   | Answer
   /** These have not started and will not. */
   | { readonly type: "revoked"; readonly ids: readonly number[] }
-  /** The last message of a process that exits by itself; `id` is the attempt at work, if any. */
-  | { readonly type: "exiting"; readonly id?: number };
+  | ExitingReport;
 
 /** A chunk of short items reports where it is at most this often. */
 export const PROGRESS_INTERVAL_MS = 20;

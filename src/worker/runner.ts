@@ -14,16 +14,16 @@
 import type { Outcome } from "../broker/contract.ts";
 import type { Clock } from "../util/clock.ts";
 import { AnsweredAttempts } from "./answered-attempts.ts";
-import type { Attempt, AttemptSpec, StopReason } from "./attempt.ts";
+import { type Attempt, type AttemptSpec, itemAtWork, type StopReason } from "./attempt.ts";
 import { AttemptWatch } from "./attempt-watch.ts";
 import type { OrphanGuard } from "./orphan-guard.ts";
 import { outcomeOf, outcomeOfDeath, returned } from "./outcome.ts";
 import { failureOfDeath } from "./runner-death.ts";
 import { type ProcessDeath, RunnerProcess } from "./runner-process.ts";
-import { type Answer, REMEMBERED_SPECS, type RunnerReport } from "./runner-wire.ts";
+import { type Answer, type ExitingReport, REMEMBERED_SPECS, type RunnerReport } from "./runner-wire.ts";
 
 /** Attempts in one runner's queue at most, and the work they may amount to, milliseconds. */
-const MAX_QUEUED = 64;
+const MAX_QUEUED = 128;
 const QUEUED_WORK_MS = 2;
 /** Share of the newest duration in a spec's moving average. */
 const NEWEST_WEIGHT = 0.2;
@@ -40,8 +40,9 @@ export interface RunnerOptions {
 }
 
 export interface RunnerEvents {
-  /** It has become ready, or has more room than before. */
-  ready(runner: Runner): void;
+  started(): void;
+  /** It may have room for more attempts now. */
+  advanced(): void;
   /** An attempt is over; without an outcome it does not count any more. */
   finished(attempt: Attempt, outcome: Outcome | undefined): void;
   /** These did not run, or must run again; in their order. */
@@ -64,7 +65,7 @@ export class Runner {
   #attemptsLeft: number;
   #cancelStartTimeout: () => void;
   #startTimedOut = false;
-  #exiting: { readonly id: number | undefined } | undefined;
+  #exiting: ExitingReport | undefined;
   #killedForMemory = false;
 
   constructor(options: RunnerOptions, events: RunnerEvents) {
@@ -197,7 +198,7 @@ export class Runner {
         this.#cancelStartTimeout();
         if (this.#state !== "starting") return;
         this.#state = "ready";
-        this.#events.ready(this);
+        this.#events.started();
         return;
       case "progress": {
         const first = this.#queue[0];
@@ -216,7 +217,7 @@ export class Runner {
         this.#hearRevoked(new Set(report.ids));
         return;
       case "exiting":
-        this.#exiting = { id: report.id };
+        this.#exiting = report;
         return;
     }
   }
@@ -238,17 +239,18 @@ export class Runner {
       this.leave();
     }
     this.#endIfDone();
-    this.#events.ready(this);
+    this.#events.advanced();
   }
 
   #hearRevoked(ids: ReadonlySet<number>): void {
+    const first = this.#queue[0];
     const back = this.#queue.filter((attempt) => ids.has(attempt.id));
     this.#queue = this.#queue.filter((attempt) => !ids.has(attempt.id));
     for (const attempt of back) this.#forgetWork(attempt);
-    this.#watch.begin(this.#queue[0]);
+    if (this.#queue[0] !== first) this.#watch.begin(this.#queue[0]);
     this.#release(back);
     this.#endIfDone();
-    this.#events.ready(this);
+    this.#events.advanced();
   }
 
   #forgetWork(attempt: Attempt): void {
@@ -265,6 +267,7 @@ export class Runner {
     this.#watch.close();
     const neverReady = this.#state === "starting" || this.#startTimedOut;
     this.#state = "leaving";
+    this.#answered.close();
     const attempts = this.#queue;
     this.#queue = [];
     this.#queuedMs = 0;
@@ -272,7 +275,6 @@ export class Runner {
     const isCertain = this.#exiting !== undefined || guilty !== undefined;
     const others = attempts.filter((attempt) => attempt !== guilty);
     for (const attempt of others) attempt.alone ||= !isCertain;
-    this.#answered.close();
     if (guilty !== undefined) this.#charge(guilty, death);
     this.#release(others);
     this.#events.gone(this, neverReady ? this.#startProblem(death) : undefined);
@@ -291,7 +293,8 @@ export class Runner {
       stderr: this.#process.stderr.tail(STDERR_TAIL_BYTES),
     });
     const output = this.#answered.restOfOutput();
-    this.#events.finished(attempt, outcomeOfDeath(attempt, { failure, output }));
+    const culprit = this.#exiting?.item ?? itemAtWork(attempt);
+    this.#events.finished(attempt, outcomeOfDeath(attempt, { failure, culprit, output }));
   }
 
   /** Attempts that this runner will not run: those that nobody wants any more end here, the others go back. */
@@ -299,7 +302,7 @@ export class Runner {
     const back: Attempt[] = [];
     for (const attempt of attempts) {
       if (attempt.stop === "cancelled" || attempt.stop === "session-lost") this.#events.finished(attempt, undefined);
-      else if (attempt.stop === "drained") this.#events.finished(attempt, returned(attempt));
+      else if (attempt.stop === "drained") this.#events.finished(attempt, returned(attempt.lease));
       else back.push(attempt);
     }
     for (const attempt of back) {

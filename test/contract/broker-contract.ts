@@ -10,7 +10,7 @@ import { turnsOfTheLoop, VirtualClock } from "../support/virtual-clock.ts";
 import { auditBroker } from "./audit.ts";
 import { CASE_GROUPS, caseId } from "./cases.ts";
 import type { ContractCase } from "./contract-case.ts";
-import { World, type BrokerFactory } from "./world.ts";
+import { type BrokerFactory, type BrokerUnderTest, World } from "./world.ts";
 
 export interface ContractOptions {
   /** Random histories per property. */
@@ -29,7 +29,7 @@ export function brokerContract(name: string, factory: BrokerFactory, options: Co
           const id = caseId(group, one);
           it(one.name, { skip: skips[id] ?? false, timeout: 30_000 }, async () => {
             ran.add(id);
-            await runCase(one, factory, options.propertyRuns);
+            await runCase(one, (ingredients) => named(name, factory(ingredients)), options.propertyRuns);
           });
         }
       });
@@ -38,6 +38,13 @@ export function brokerContract(name: string, factory: BrokerFactory, options: Co
       checkNothingLeftOut(ran, skips);
     });
   });
+}
+
+/** A suite that is named after a broker tests that broker, not the one behind it. */
+async function named(name: string, building: Promise<BrokerUnderTest>): Promise<BrokerUnderTest> {
+  const under = await building;
+  assert.equal(under.broker.features.name, name);
+  return under;
 }
 
 function checkNothingLeftOut(ran: ReadonlySet<string>, skips: Readonly<Record<string, string>>): void {

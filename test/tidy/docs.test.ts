@@ -51,6 +51,18 @@ describe("docs", () => {
     );
   });
 
+  it("show code that is compiled with everything else", () => {
+    const breaches = matchesIn(/^```ts\n([\s\S]*?)^```/gm).flatMap(({ file, found }) => {
+      const [, name, code = ""] = /^\/\/ ([\w-]+\.ts)\n([\s\S]*)$/.exec(found) ?? [];
+      const fixture = `test/fixtures/readme/${name}`;
+      const isKept = name !== undefined && exists(fixture) && read(fixture) === code;
+      return isKept
+        ? []
+        : [{ file, problem: `a ts block is not the file it names, in test/fixtures/readme/: ${found.slice(0, 40)}…` }];
+    });
+    assertNoBreaches("shown code", breaches);
+  });
+
   it("are all reachable from the README", () => {
     const reached = new Set<string>();
     const visit = (page: string): void => {

@@ -28,7 +28,7 @@ export class CallTable {
   readonly #calls = new Map<number, PendingCall>();
   #lastId = 0;
 
-  /** Calls without a reply, oldest first. */
+  /** Calls without a reply, oldest first. Calls may be taken out meanwhile. */
   all(): IterableIterator<PendingCall> {
     return this.#calls.values();
   }
@@ -55,8 +55,7 @@ export class CallTable {
   }
 
   rejectAll(error: HoldfastError): void {
-    const calls = [...this.#calls.values()];
-    for (const call of calls) this.giveUp(call, error);
+    for (const call of this.#calls.values()) this.giveUp(call, error);
   }
 
   /** The stream has ended: replies to calls that were given up can no longer come. */
@@ -67,7 +66,8 @@ export class CallTable {
   }
 
   /** An orderly end of the host: what it has not answered, it has not done. */
-  markUnsent(): void {
+  markUndone(): void {
+    this.forgetGivenUp();
     for (const call of this.#calls.values()) call.sentTo = undefined;
   }
 }

@@ -8,7 +8,15 @@ import { WebSocket } from "ws";
 import { HoldfastError } from "../../errors/index.ts";
 import type { Clock } from "../../util/clock.ts";
 import { gatherWrites } from "./gather-writes.ts";
-import { BROKER_PATH, type Hello, helloFrame, MAX_REPLY_BYTES, readWelcome, RESTART_CODE, type Welcome } from "./wire.ts";
+import {
+  BROKER_PATH,
+  type Hello,
+  helloFrame,
+  MAX_REPLY_BYTES,
+  readWelcome,
+  RESTART_CODE,
+  type Welcome,
+} from "./wire.ts";
 
 export interface BrokerAddress {
   /** ws://, wss://, http:// or https://; without a path, BROKER_PATH is meant. */
@@ -43,7 +51,12 @@ export class Link {
   #beforeWrite: () => void = () => undefined;
 
   /** Throws INVALID_BROKER_URL. */
-  constructor(options: { readonly address: BrokerAddress; readonly hello: Hello; readonly clock: Clock; readonly events: LinkEvents }) {
+  constructor(options: {
+    readonly address: BrokerAddress;
+    readonly hello: Hello;
+    readonly clock: Clock;
+    readonly events: LinkEvents;
+  }) {
     const { address, hello, clock, events } = options;
     const target = socketUrl(address.url);
     this.url = shown(target);
@@ -138,7 +151,8 @@ function socketUrl(text: string): URL {
   }
   if (url.protocol === "http:") url.protocol = "ws:";
   if (url.protocol === "https:") url.protocol = "wss:";
-  if (url.protocol !== "ws:" && url.protocol !== "wss:") throw new HoldfastError("INVALID_BROKER_URL", { url: shown(url) });
+  if (url.protocol !== "ws:" && url.protocol !== "wss:")
+    throw new HoldfastError("INVALID_BROKER_URL", { url: shown(url) });
   if (url.pathname === "/") url.pathname = BROKER_PATH;
   url.hash = "";
   return url;

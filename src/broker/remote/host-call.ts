@@ -6,8 +6,9 @@
  * found nothing the host looks whether anybody still wants the answer. Reads change nothing and
  * are simply let go.
  */
-import type { Broker, BrokerMethod, ClaimReply, ClaimRequest, CommitParams, CommitReply, LeaseRef } from "../contract.ts";
+import type { Broker, BrokerMethod, ClaimReply, ClaimRequest, CommitParams, CommitReply } from "../contract.ts";
 import type { ParamsOf } from "../schemas.ts";
+import { leaseRef } from "./lease-ref.ts";
 import type { Grant } from "./reply-log.ts";
 
 /** How long a claim may go on waiting for somebody who has gone. */
@@ -16,7 +17,11 @@ export const WAIT_SLICE_MS = 500;
 type Call = (params: unknown) => Promise<unknown>;
 
 /** Performs a request whose params have been parsed. Stops waiting soon after `wanted` turns false. */
-export async function performCall(broker: Broker, request: { readonly method: BrokerMethod; readonly params: unknown }, wanted: () => boolean): Promise<unknown> {
+export async function performCall(
+  broker: Broker,
+  request: { readonly method: BrokerMethod; readonly params: unknown },
+  wanted: () => boolean,
+): Promise<unknown> {
   const { method } = request;
   if (method === "claim") {
     const { session, ...claim } = request.params as ParamsOf<"claim">;
@@ -43,7 +48,11 @@ interface SlicedClaim {
   readonly first: (slice: ClaimRequest) => Promise<ClaimReply>;
 }
 
-async function claimInSlices(broker: Broker, { session, claim, first }: SlicedClaim, wanted: () => boolean): Promise<ClaimReply> {
+async function claimInSlices(
+  broker: Broker,
+  { session, claim, first }: SlicedClaim,
+  wanted: () => boolean,
+): Promise<ClaimReply> {
   let waitMs = Math.min(claim.waitMs, WAIT_SLICE_MS);
   let reply = await first({ max: claim.max, waitMs });
   // The waits are added up, not measured: only the broker's clock says when a wait is over.
@@ -70,16 +79,6 @@ export function grantOf(method: BrokerMethod, params: unknown, result: unknown):
 export async function handBack(broker: Broker, grant: Grant): Promise<void> {
   const outcomes = grant.leases.map((lease) => ({ kind: "returned", lease: leaseRef(lease) }) as const);
   await broker.commit({ session: grant.session, outcomes });
-}
-
-function leaseRef(lease: LeaseRef): LeaseRef {
-  return {
-    executionId: lease.executionId,
-    task: lease.task,
-    token: lease.token,
-    ...(lease.start === undefined ? {} : { start: lease.start }),
-    ...(lease.replica === undefined ? {} : { replica: lease.replica }),
-  };
 }
 
 /** Requests that only read: their answer may be dropped at any time. */

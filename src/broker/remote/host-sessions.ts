@@ -33,7 +33,10 @@ export class SessionBook {
   }
 
   /** A request has succeeded: the session is real. */
-  noteSuccess(peer: Peer, call: { readonly method: BrokerMethod; readonly params: unknown; readonly result: unknown }): void {
+  noteSuccess(
+    peer: Peer,
+    call: { readonly method: BrokerMethod; readonly params: unknown; readonly result: unknown },
+  ): void {
     if (call.method === "openSession") {
       const { session } = call.result as OpenSessionReply;
       if (peer.gone) void this.#declareLost(session);
@@ -69,7 +72,10 @@ export class SessionBook {
   async undo(grant: Grant): Promise<void> {
     try {
       await handBack(this.#broker, grant);
-      this.#logger.debug({ session: grant.session, leases: grant.leases.length }, "handed back leases that could not be delivered");
+      this.#logger.debug(
+        { session: grant.session, leases: grant.leases.length },
+        "handed back leases that could not be delivered",
+      );
     } catch (thrown) {
       // With the session dead, its leases are taken back anyway.
       const error = HoldfastError.from(thrown);

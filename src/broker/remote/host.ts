@@ -77,6 +77,7 @@ export class BrokerHost {
   readonly #letGo: Promise<typeof LET_GO>;
   #endReads: () => void = () => undefined;
   #cancelKeepalive: () => void;
+  #keptAliveAt: number;
   #closing: Promise<void> | undefined;
   /** Called whenever a call has ended or a socket has closed; `close` waits by it. */
   #changed: () => void = () => undefined;
@@ -87,6 +88,7 @@ export class BrokerHost {
     this.#letGo = new Promise((resolve) => {
       this.#endReads = () => resolve(LET_GO);
     });
+    this.#keptAliveAt = options.clock.now();
     this.#cancelKeepalive = options.clock.schedule(options.keepaliveMs, () => this.#keepAlive());
   }
 
@@ -154,7 +156,10 @@ export class BrokerHost {
   #newPeer(client: string): Peer {
     const { limits } = this.#options;
     if (this.#peers.size >= limits.maxPeers) {
-      throw new HoldfastError("BROKER_UNREACHABLE", { url: "the host", problem: `it serves ${limits.maxPeers} clients already` });
+      throw new HoldfastError("BROKER_UNREACHABLE", {
+        url: "the host",
+        problem: `it serves ${limits.maxPeers} clients already`,
+      });
     }
     const peer = new Peer(client, limits);
     this.#peers.set(client, peer);
@@ -192,11 +197,15 @@ export class BrokerHost {
 
   #keepAlive(): void {
     const { clock, keepaliveMs } = this.#options;
-    const silentSince = clock.now() - SILENT_KEEPALIVES * keepaliveMs;
+    const now = clock.now();
+    // After a pause of this process itself, what the clients said meanwhile has not been read yet.
+    const late = now - this.#keptAliveAt > 3 * keepaliveMs;
+    this.#keptAliveAt = now;
+    const silentSince = now - SILENT_KEEPALIVES * keepaliveMs;
     for (const peer of this.#peers.values()) {
       // From a socket that is not read nothing can be heard.
-      if (peer.socket?.isPaused === true) peer.heardAt = clock.now();
-      if (peer.heardAt < silentSince) peer.socket?.terminate();
+      if (peer.socket?.isPaused === true) peer.heardAt = now;
+      if (peer.heardAt < silentSince && !late) peer.socket?.terminate();
       else peer.socket?.ping();
     }
     this.#cancelKeepalive = clock.schedule(keepaliveMs, () => this.#keepAlive());

@@ -1,5 +1,4 @@
 /** The front of the host: the HTTP server's upgrades on BROKER_PATH, let in by bearer token. */
-import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
@@ -13,7 +12,7 @@ import { BROKER_PATH, MAX_REPLY_BYTES, MAX_REQUEST_BYTES } from "./wire.ts";
 
 export interface ServeBrokerOptions {
   readonly broker: Broker;
-  /** Serve next to others on this server, which the caller starts and stops … */
+  /** Serve next to others on this listening server, which the caller started and will stop … */
   readonly server?: Server;
   /** … or on a server of our own. Port 0: any free one. */
   readonly listen?: { readonly host: string; readonly port: number };
@@ -21,7 +20,7 @@ export interface ServeBrokerOptions {
   readonly tokens: TokenCheck;
   readonly clock: Clock;
   readonly logger?: Logger;
-  /** Name of this life of the host, different each time. */
+  /** Names this life of the host, which no other host that its clients may meet has had. Absent: made of process and time. */
   readonly newId?: () => string;
   /** A worker whose socket is gone for this long is dead. */
   readonly socketGraceMs?: number;
@@ -63,11 +62,16 @@ export async function serveBroker(options: ServeBrokerOptions): Promise<ServedBr
     clock,
     logger,
     limits,
-    hostId: (options.newId ?? randomUUID)(),
+    hostId: options.newId?.() ?? nameOfThisLife(clock),
     socketGraceMs: options.socketGraceMs ?? DEFAULT_SOCKET_GRACE_MS,
     keepaliveMs: options.keepaliveMs ?? DEFAULT_KEEPALIVE_MS,
   });
-  const upgrader = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload: limits.maxRequestBytes });
+  const upgrader = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: limits.maxRequestBytes,
+  });
   const onUpgrade = (request: IncomingMessage, connection: Duplex, head: Buffer): void => {
     if (pathOf(request) !== BROKER_PATH) {
       // On a server that is shared the path may be somebody else's.
@@ -82,7 +86,8 @@ export async function serveBroker(options: ServeBrokerOptions): Promise<ServedBr
       return upgrader.handleUpgrade(request, connection, head, (socket) => host.accept(socket, connection));
     });
   };
-  const server = options.server ?? createServer((_request, response) => response.writeHead(426, { Upgrade: "websocket" }).end());
+  const server =
+    options.server ?? createServer((_request, response) => response.writeHead(426, { Upgrade: "websocket" }).end());
   server.on("upgrade", onUpgrade);
   try {
     if (options.server === undefined) await listen(server, options.listen ?? { host: "127.0.0.1", port: 0 });
@@ -99,6 +104,14 @@ export async function serveBroker(options: ServeBrokerOptions): Promise<ServedBr
   };
   let closing: Promise<void> | undefined;
   return { url: urlOf(server), close: () => (closing ??= close()) };
+}
+
+let livesOfThisProcess = 0;
+
+/** Two hosts that a client takes for one would need the same process id and millisecond on two machines. */
+function nameOfThisLife(clock: Clock): string {
+  livesOfThisProcess += 1;
+  return [process.pid, clock.now(), livesOfThisProcess].map((part) => part.toString(36)).join("-");
 }
 
 /** Whether the upgrade carries a good token. A check that fails lets nobody in. */
@@ -125,7 +138,13 @@ function pathOf(request: IncomingMessage): string {
 function listen(server: Server, at: { readonly host: string; readonly port: number }): Promise<void> {
   return new Promise((resolve, reject) => {
     const onError = (error: Error): void => {
-      reject(new HoldfastError("LISTEN_FAILED", { address: `${at.host}:${at.port}`, problem: error.message }, { cause: error }));
+      reject(
+        new HoldfastError(
+          "LISTEN_FAILED",
+          { address: `${at.host}:${at.port}`, problem: error.message },
+          { cause: error },
+        ),
+      );
     };
     server.once("error", onError);
     server.listen({ host: at.host, port: at.port }, () => {

@@ -70,7 +70,9 @@ export interface RequestFrame {
 
 export interface ReplyFrame {
   readonly id: number;
-  readonly body: { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error: HoldfastError };
+  readonly body:
+    | { readonly ok: true; readonly result: unknown }
+    | { readonly ok: false; readonly error: HoldfastError };
 }
 
 // ── Writing ───────────────────────────────────────────────────────────────────────────────────
@@ -87,9 +89,14 @@ export function refusedFrame(error: HoldfastError): string {
   return JSON.stringify(["refused", error.toWire()]);
 }
 
-/** What of a request stays the same when it is sent again. */
+/** What of a request stays the same when it is sent again. Throws INVALID_REQUEST for what JSON cannot say. */
 export function requestTail(method: string, params: unknown): string {
-  return `,"${method}",${JSON.stringify(params) ?? "null"}]`;
+  try {
+    return `,"${method}",${JSON.stringify(params) ?? "null"}]`;
+  } catch (thrown) {
+    const problem = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new HoldfastError("INVALID_REQUEST", { method, path: "params", problem }, { cause: thrown });
+  }
 }
 
 export function requestFrame(id: number, received: number, tail: string): string {

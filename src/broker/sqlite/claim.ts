@@ -7,7 +7,7 @@
  * token's epoch keeps the old lease from committing.
  */
 import { planChunk } from "../../core/chunking.ts";
-import { hasAll } from "../../core/ready-queue.ts";
+import { hasAll, nextTurn } from "../../core/ready-queue.ts";
 import type { ClaimRequest, Lease, LeaseSpec } from "../contract.ts";
 import type { Engine } from "./engine.ts";
 import { leaseRef } from "./engine.ts";
@@ -35,6 +35,7 @@ export interface Claimed {
 interface Taking {
   readonly engine: Engine;
   readonly session: SessionRecord;
+  /** Shared by the separate tasks of this claim: with a task's number it is unique. Chunks get their own. */
   readonly token: number;
   readonly now: number;
   readonly claimed: Claimed;
@@ -44,11 +45,9 @@ export function claim(engine: Engine, session: SessionRecord, request: ClaimRequ
   const claimed: Claimed = { leases: [], specs: {} };
   if (session.draining || request.max <= 0) return claimed;
   const taking: Taking = { engine, session, token: engine.nextToken(), now: engine.now, claimed };
-  for (const name of session.profile.pools) {
-    const pool = engine.model.pool(name);
-    if (!pool.paused) takeFromPool(taking, pool, request.max);
-    if (claimed.leases.length >= request.max) break;
-  }
+  const pools = session.profile.pools.map((name) => engine.model.pool(name)).filter((pool) => !pool.paused);
+  takeReplicas(taking, pools, request.max);
+  takeTurns(taking, pools, request.max);
   return claimed;
 }
 
@@ -61,21 +60,19 @@ export function mightClaim(engine: Engine, session: SessionRecord): boolean {
   });
 }
 
-function takeFromPool(taking: Taking, pool: PoolRecord, max: number): void {
+function takeTurns(taking: Taking, pools: readonly PoolRecord[], max: number): void {
   const { leases } = taking.claimed;
-  for (const replica of pool.replicas) {
-    if (leases.length >= max) return;
-    if (mayReplicate(taking.session, replica)) takeReplica(taking, pool, replica);
-  }
+  const queues = pools.map((pool) => pool.ready);
   while (leases.length < max) {
-    const turn = pool.ready.next(taking.session.capabilities, max - leases.length, taking.now);
+    const wanted = max - leases.length;
+    const turn = nextTurn(queues, { capabilities: taking.session.capabilities, wanted, now: taking.now, turn: taking.engine.nextTurn() });
     if (turn === undefined) return;
-    const before = leases.length;
-    const quota = Math.min(turn.quota, max - before);
-    if (turn.lane.array === undefined) takeTasks(taking, turn.lane, quota);
-    else takeChunks(taking, turn.lane, turn.lane.array, quota);
-    if (!hasWork(turn.lane)) pool.ready.remove(turn.lane);
-    if (leases.length > before) note(taking, turn.lane);
+    const { lane } = turn;
+    const quota = Math.min(turn.quota, wanted);
+    if (lane.array === undefined) takeTasks(taking, lane, quota);
+    else takeChunks(taking, lane, lane.array, quota);
+    if (!hasWork(lane)) lane.pool.ready.remove(lane);
+    if (max - leases.length < wanted) note(taking, lane);
   }
 }
 
@@ -193,6 +190,7 @@ function takeChunks(taking: Taking, group: GroupRecord, array: ArrayState, quota
 function carve(taking: Taking, group: GroupRecord, array: ArrayState, size: number): LeaseRecord {
   const start = array.cursor;
   const end = Math.min(array.length, start + Math.max(1, size));
+  const token = taking.engine.nextToken();
   array.cursor = end;
   taking.engine.db.run(
     `INSERT INTO chunks (execution, task, start, replica, end, state, attempt, failures, losses, careful, token, session, at)
@@ -202,11 +200,11 @@ function carve(taking: Taking, group: GroupRecord, array: ArrayState, size: numb
     start,
     end,
     RUNNING,
-    taking.token,
+    token,
     taking.session.no,
     taking.now,
   );
-  return addChunkLease(taking, group, { start, end, replica: 0, attempt: 1, failures: 0, losses: 0, careful: false });
+  return addChunkLease(taking, group, { token, start, end, replica: 0, attempt: 1, failures: 0, losses: 0, careful: false });
 }
 
 /** A range that came back may be larger than what one chunk should be by now: the rest stays ready. */
@@ -234,23 +232,24 @@ function cut(engine: Engine, group: GroupRecord, range: WaitingRange, size: numb
 
 function leaseRange(taking: Taking, group: GroupRecord, range: WaitingRange): LeaseRecord {
   const attempt = range.attempt + 1;
+  const token = taking.engine.nextToken();
   taking.engine.db.run(
     `UPDATE chunks SET end = ?, state = ?, attempt = ?, token = ?, session = ?, at = ?
      WHERE execution = ? AND task = ? AND start = ? AND replica = 0`,
     range.end,
     RUNNING,
     attempt,
-    taking.token,
+    token,
     taking.session.no,
     taking.now,
     group.execution.no,
     group.first,
     range.start,
   );
-  return addChunkLease(taking, group, { ...range, replica: 0, attempt });
+  return addChunkLease(taking, group, { ...range, token, replica: 0, attempt });
 }
 
-type ChunkLease = Pick<LeaseRecord, "start" | "end" | "replica" | "attempt" | "failures" | "losses" | "careful">;
+type ChunkLease = Pick<LeaseRecord, "token" | "start" | "end" | "replica" | "attempt" | "failures" | "losses" | "careful">;
 
 function addChunkLease(taking: Taking, group: GroupRecord, chunk: ChunkLease): LeaseRecord {
   const lease: LeaseRecord = {
@@ -258,7 +257,6 @@ function addChunkLease(taking: Taking, group: GroupRecord, chunk: ChunkLease): L
     group,
     task: group.first,
     ...chunk,
-    token: taking.token,
     session: taking.session,
     claimedAt: taking.now,
   };
@@ -285,6 +283,15 @@ function pushChunk(taking: Taking, lease: LeaseRecord): void {
 
 // ── Replicas of verified chunks ───────────────────────────────────────────────────────────────
 
+function takeReplicas(taking: Taking, pools: readonly PoolRecord[], max: number): void {
+  for (const pool of pools) {
+    for (const replica of pool.replicas) {
+      if (taking.claimed.leases.length >= max) return;
+      if (mayReplicate(taking.session, replica)) takeReplica(taking, pool, replica);
+    }
+  }
+}
+
 function mayReplicate(session: SessionRecord, replica: ReplicaRecord): boolean {
   const { group, workers } = replica.verification;
   return (
@@ -300,12 +307,13 @@ function takeReplica(taking: Taking, pool: PoolRecord, replica: ReplicaRecord): 
   pool.replicas.delete(replica);
   verification.workers.add(taking.session.profile.worker);
   const attempt = replica.attempt + 1;
+  const token = taking.engine.nextToken();
   taking.engine.db.run(
     `UPDATE chunks SET state = ?, attempt = ?, token = ?, session = ?, at = ?
      WHERE execution = ? AND task = ? AND start = ? AND replica = ?`,
     RUNNING,
     attempt,
-    taking.token,
+    token,
     taking.session.no,
     taking.now,
     group.execution.no,
@@ -314,6 +322,6 @@ function takeReplica(taking: Taking, pool: PoolRecord, replica: ReplicaRecord): 
     replica.replica,
   );
   const { failures, losses, careful } = replica;
-  pushChunk(taking, addChunkLease(taking, group, { start, end, replica: replica.replica, attempt, failures, losses, careful }));
+  pushChunk(taking, addChunkLease(taking, group, { token, start, end, replica: replica.replica, attempt, failures, losses, careful }));
   note(taking, group);
 }

@@ -20,7 +20,7 @@ export function commitChunk(engine: Engine, lease: LeaseRecord, outcome: Complet
     return;
   }
   const { group, session, start, end } = lease;
-  const failures = outcome.failures.filter(({ item }) => item >= start && item < end);
+  const { failures } = outcome;
   const completed = end - start - failures.length;
   deleteChunk(engine, lease);
   if (completed > 0) storeResult(engine, lease, outcome, failures);
@@ -29,17 +29,27 @@ export function commitChunk(engine: Engine, lease: LeaseRecord, outcome: Complet
   }
   engine.move(group, "running", "completed", completed);
   session.completed += completed;
-  if (completed > 0) {
-    engine.journal.tasks(group.execution, {
-      state: "completed",
-      entry: [lease.task, start, end],
-      worker: session.profile.worker,
-    });
-  }
+  tellCompleted(engine, lease, failures);
   if (outcome.output !== undefined) rememberAttempt(engine, lease, outcome);
   for (const failure of failures) failItem(engine, lease, failure);
   if (failures.length === 0) sampleChunk(engine, lease, outcome);
   endArray(engine, group);
+}
+
+/** Tells of the items that completed, range by range between those that failed. */
+function tellCompleted(engine: Engine, lease: LeaseRecord, failures: readonly ItemFailure[]): void {
+  const { task, group, session } = lease;
+  const row = [task, lease.start, lease.end] as const;
+  let named = false;
+  let from = lease.start;
+  for (const to of [...failures.map(({ item }) => item), lease.end]) {
+    if (to > from) {
+      const result = failures.length === 0 ? undefined : named ? null : row;
+      engine.journal.tasks(group.execution, { state: "completed", entry: [task, from, to], worker: session.profile.worker, result });
+      named = true;
+    }
+    from = to + 1;
+  }
 }
 
 function storeResult(engine: Engine, lease: LeaseRecord, outcome: CompletedChunk, failures: readonly ItemFailure[]): void {

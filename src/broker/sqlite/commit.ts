@@ -5,34 +5,59 @@
  * session that sends it. Each outcome changes everything it changes in the transaction under way.
  * One that was counted before is accepted again without effect; any other is refused.
  */
+import { HoldfastError } from "../../errors/index.ts";
 import type { CommitParams, CompletedChunk, CompletedTask, FailedAttempt, LeaseRef, Outcome } from "../contract.ts";
 import { rememberAttempt } from "./attempts.ts";
 import { commitChunk, failChunk } from "./commit-chunk.ts";
 import { commitTask, failTask } from "./commit-task.ts";
 import type { Engine } from "./engine.ts";
 import { giveBack } from "./give-back.ts";
-import { chunkKey, type LeaseKey, type LeaseRecord, RUNNING, type SessionRecord, TASK_ID_SPAN } from "./model.ts";
+import { chunkKey, COMPLETED, type LeaseKey, type LeaseRecord, RUNNING, type SessionRecord, TASK_ID_SPAN } from "./model.ts";
 
 export type Verdict = "accepted" | "refused";
 
-export function commitOutcomes(engine: Engine, session: SessionRecord, params: CommitParams): Verdict[] {
+/** Errors: SESSION_LOST, with the outcomes counted as refused. */
+export function commitOutcomes(engine: Engine, params: CommitParams): { readonly session: SessionRecord; readonly verdicts: Verdict[] } {
+  const session = engine.model.sessions.get(params.session);
+  if (session === undefined) {
+    for (const { lease } of params.outcomes) refuse(engine, lease);
+    throw new HoldfastError("SESSION_LOST", { session: params.session });
+  }
+  session.seenAt = engine.now;
   session.lastCommitAt = engine.now;
-  return params.outcomes.map((outcome) => commitOutcome(engine, session, outcome));
+  const verdicts = params.outcomes.map((outcome) => commitOutcome(engine, session, outcome));
+  engine.endFailed();
+  return { session, verdicts };
 }
 
 function commitOutcome(engine: Engine, session: SessionRecord, outcome: Outcome): Verdict {
   const key = leaseKey(engine, outcome.lease);
-  if (key === undefined) return refuse(engine, session, outcome.lease, undefined);
+  if (key === undefined) return refuse(engine, outcome.lease);
+  session.cancels.delete(key);
   const lease = engine.model.leases.get(key);
   if (lease === undefined || String(lease.token) !== outcome.lease.token || lease.session !== session) {
-    return isRepeat(engine, outcome.lease, key) ? "accepted" : refuse(engine, session, outcome.lease, key);
+    return isRepeat(engine, outcome, key) ? "accepted" : refuse(engine, outcome.lease);
   }
-  if ((outcome.kind === "completed") !== (lease.start < 0) && (outcome.kind === "chunk") !== (lease.start >= 0)) {
-    return refuse(engine, session, outcome.lease, key);
-  }
+  if (!fits(lease, outcome)) return refuse(engine, outcome.lease);
   engine.model.removeLease(lease);
   apply(engine, lease, outcome);
   return "accepted";
+}
+
+/** Whether the outcome is of the lease's kind and speaks of its items only, in ascending order. */
+function fits(lease: LeaseRecord, outcome: Outcome): boolean {
+  const isChunk = lease.start >= 0;
+  const isInside = (item: number): boolean => item >= lease.start && item < lease.end;
+  switch (outcome.kind) {
+    case "completed":
+      return !isChunk;
+    case "chunk":
+      return isChunk && outcome.failures.every(({ item }, at) => isInside(item) && item > (outcome.failures[at - 1]?.item ?? -1));
+    case "failed":
+      return outcome.culprit === undefined || (isChunk && isInside(outcome.culprit));
+    case "returned":
+      return true;
+  }
 }
 
 function apply(engine: Engine, lease: LeaseRecord, outcome: Outcome): void {
@@ -66,27 +91,34 @@ function leaseKey(engine: Engine, ref: LeaseRef): LeaseKey | undefined {
 }
 
 /**
- * Whether this outcome was counted before: the row still carries its token, and is not running.
- * (A lease that was taken away had its token cleared.)
+ * Whether this outcome was counted before: what it led to still carries its token. (A lease that was
+ * taken away had its token cleared.) A completed outcome after, say, a returned one is no repeat.
  */
-function isRepeat(engine: Engine, ref: LeaseRef, key: LeaseKey): boolean {
-  const token = Number(ref.token);
+function isRepeat(engine: Engine, outcome: Outcome, key: LeaseKey): boolean {
+  const { lease: ref, kind } = outcome;
+  // What was handed back keeps its token with a minus: it is no outcome, but known when told again.
+  const token = kind === "returned" ? -Number(ref.token) : Number(ref.token);
   if (typeof key === "number") {
-    return engine.db.get("SELECT 1 FROM tasks WHERE id = ? AND token = ? AND state <> ?", key, token, RUNNING) !== undefined;
+    const state = engine.db.get("SELECT state FROM tasks WHERE id = ? AND token = ?", key, token)?.["state"];
+    return kind === "completed" ? state === COMPLETED : state !== undefined && state !== RUNNING && state !== COMPLETED;
   }
   const execution = Math.floor(Number(key.slice(0, key.indexOf(":"))) / TASK_ID_SPAN);
   const at = [execution, ref.task, ref.start as number] as const;
+  const has = (sql: string, ...values: number[]): boolean => engine.db.get(sql, ...values) !== undefined;
   if ((ref.replica ?? 0) > 0) {
-    return engine.db.get("SELECT 1 FROM copies WHERE execution = ? AND task = ? AND start = ? AND token = ?", ...at, token) !== undefined;
+    return has("SELECT 1 FROM copies WHERE execution = ? AND task = ? AND start = ? AND token = ?", ...at, token);
   }
-  return (
-    engine.db.get("SELECT 1 FROM results WHERE execution = ? AND task = ? AND start = ? AND token = ?", ...at, token) !== undefined ||
-    engine.db.get("SELECT 1 FROM chunks WHERE execution = ? AND task = ? AND start >= ? AND token = ? AND state <> ?", ...at, token, RUNNING) !== undefined
-  );
+  const hasResult = has("SELECT 1 FROM results WHERE execution = ? AND task = ? AND start = ? AND token = ?", ...at, token);
+  if (hasResult) return kind === "chunk";
+  const waits = "SELECT 1 FROM chunks WHERE execution = ? AND task = ? AND start = ? AND token = ? AND state <> ?";
+  if (kind === "chunk") {
+    // All of its items had failed, each of which waits by itself.
+    return outcome.failures.length > 0 && outcome.failures.every(({ item }) => has(waits, execution, ref.task, item, token, RUNNING));
+  }
+  return has(waits, ...at, token, RUNNING);
 }
 
-function refuse(engine: Engine, session: SessionRecord, ref: LeaseRef, key: LeaseKey | undefined): Verdict {
-  if (key !== undefined) session.cancels.delete(key);
+function refuse(engine: Engine, ref: LeaseRef): Verdict {
   const execution = engine.model.executionsById.get(ref.executionId);
   if (execution !== undefined) {
     execution.counts.refused += 1;

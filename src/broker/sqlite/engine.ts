@@ -43,6 +43,7 @@ export class Engine {
   readonly #touched = new Set<ExecutionRecord>();
   readonly #epoch: number;
   #tokens = 0;
+  #turns = 0;
 
   constructor(options: EngineOptions) {
     this.db = options.db;
@@ -71,6 +72,12 @@ export class Engine {
   nextToken(): number {
     this.#tokens += 1;
     return this.#epoch * TOKENS_PER_EPOCH + this.#tokens;
+  }
+
+  /** Numbers the turns of the ready queues, to tell which waited longer within a millisecond. */
+  nextTurn(): number {
+    this.#turns += 1;
+    return this.#turns;
   }
 
   liveExecution(executionId: string): ExecutionRecord {
@@ -150,6 +157,15 @@ export class Engine {
     else this.db.run("DELETE FROM verifications WHERE execution = ?", execution);
   }
 
+  /** Ends executions that have reached their `maxFailures`, before more of them is claimed. */
+  endFailed(): void {
+    for (const execution of this.#touched) if (hasFailed(execution)) this.#endFailed(execution);
+  }
+
+  #endFailed(execution: ExecutionRecord): void {
+    this.end(execution, "failed", `${execution.counts.failed} dead letters`);
+  }
+
   /** Ends what has ended and writes every row that changed; the last act of a transaction. */
   settle(): void {
     for (const execution of this.#touched) this.#settleOne(execution);
@@ -159,8 +175,8 @@ export class Engine {
 
   #settleOne(execution: ExecutionRecord): void {
     const { counts } = execution;
-    if (execution.maxFailures !== undefined && counts.failed >= execution.maxFailures) {
-      this.end(execution, "failed", `${counts.failed} dead letters`);
+    if (hasFailed(execution)) {
+      this.#endFailed(execution);
       return;
     }
     if (execution.open || counts.queued + counts.running + counts.scheduled + counts.blocked > 0) return;
@@ -209,6 +225,10 @@ export class Engine {
     this.journal.clear();
     this.#touched.clear();
   }
+}
+
+function hasFailed({ maxFailures, counts }: ExecutionRecord): boolean {
+  return maxFailures !== undefined && counts.failed > 0 && counts.failed >= maxFailures;
 }
 
 export function leaseRef(lease: LeaseRecord): LeaseRef {

@@ -3,7 +3,7 @@
  * taken away because its session died (`lost`: counted apart from failures of the user's code).
  *
  * What kills its worker `maxLosses` times is a poison pill and becomes a dead letter. A chunk that
- * does so is first divided, so that only the item that does it is buried.
+ * is one loss away from it is divided, so that only the piece that does it is buried.
  */
 import type { Failure } from "../../core/failure.ts";
 import { rememberLoss } from "./attempts.ts";
@@ -14,8 +14,8 @@ import { offerTask } from "./lanes.ts";
 import { type LeaseRecord, QUEUED, taskId } from "./model.ts";
 import { requeueReplica } from "./verification.ts";
 
-/** Pieces into which a chunk is divided that keeps killing workers. */
-const POISON_PIECES = 64;
+/** Pieces into which a chunk is divided before it runs for the last time. */
+const POISON_PIECES = 100;
 
 export function giveBack(engine: Engine, lease: LeaseRecord, reason: "returned" | "lost"): void {
   const isLost = reason === "lost";
@@ -40,7 +40,7 @@ function giveBackTask(engine: Engine, lease: LeaseRecord, isLost: boolean): void
     return;
   }
   engine.db.run(
-    "UPDATE tasks SET state = ?, losses = ?, attempt = ?, token = iif(?, NULL, token), at = ? WHERE id = ?",
+    "UPDATE tasks SET state = ?, losses = ?, attempt = ?, token = iif(?, NULL, -token), at = ? WHERE id = ?",
     QUEUED,
     losses,
     isLost ? lease.attempt : lease.attempt - 1,
@@ -58,20 +58,16 @@ function giveBackChunk(engine: Engine, lease: LeaseRecord, isLost: boolean): voi
   const { start, end, failures, careful } = lease;
   const losses = lease.losses + (isLost ? 1 : 0);
   const attempt = isLost ? lease.attempt : lease.attempt - 1;
-  const token = isLost ? null : lease.token;
+  const token = isLost ? null : -lease.token;
   const reason = isLost ? "lost" : "returned";
-  if (losses < maxLosses) {
-    requeueRange(engine, lease, { start, end, attempt, failures, losses, careful }, { token, reason });
-    return;
-  }
-  if (end - start === 1) {
+  if (losses >= maxLosses) {
     buryRange(engine, lease, { start, end }, { failure: poison(losses), failures, losses, token });
     return;
   }
-  const step = Math.ceil((end - start) / POISON_PIECES);
+  const isLastTry = isLost && losses === maxLosses - 1;
+  const step = isLastTry ? Math.ceil((end - start) / POISON_PIECES) : end - start;
   for (let at = start; at < end; at += step) {
-    const piece = { start: at, end: Math.min(end, at + step), attempt, failures, losses: maxLosses - 1, careful };
-    requeueRange(engine, lease, piece, { token, reason });
+    requeueRange(engine, lease, { start: at, end: Math.min(end, at + step), attempt, failures, losses, careful }, { token, reason });
   }
 }
 

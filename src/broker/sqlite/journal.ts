@@ -14,11 +14,14 @@ export type EventEntry = number | readonly [task: number, start: number, end: nu
 
 interface Draft {
   readonly execution: number | null;
-  readonly completed: boolean;
   readonly change: EventChange;
   /** Only for `tasks` changes: what must be equal to share the row. */
   readonly sameness: string;
   readonly entries: EventEntry[];
+  /** Result rows that this commit made, where they are not the entries themselves. */
+  readonly results: EventEntry[];
+  /** Result rows and entries part ways: items of a chunk failed. */
+  split: boolean;
 }
 
 export interface TaskMove {
@@ -26,6 +29,11 @@ export interface TaskMove {
   readonly entry: EventEntry;
   readonly worker?: string | undefined;
   readonly reason?: string | undefined;
+  /**
+   * The result row of a `completed` entry, where it covers more than the entry; null: an earlier
+   * entry has named it already.
+   */
+  readonly result?: EventEntry | null | undefined;
 }
 
 export class Journal {
@@ -42,6 +50,7 @@ export class Journal {
     const last = this.#last.get(execution.no);
     if (last !== undefined && last.sameness === sameness && last.entries.length < MAX_EVENT_ENTRIES) {
       last.entries.push(move.entry);
+      noteResult(last, move);
       return;
     }
     const entries = [move.entry];
@@ -52,22 +61,19 @@ export class Journal {
       ...(move.worker === undefined ? {} : { worker: move.worker }),
       ...(move.reason === undefined ? {} : { reason: move.reason }),
     };
-    this.#push({ execution: execution.no, completed: move.state === "completed", change, sameness, entries });
+    const draft: Draft = { execution: execution.no, change, sameness, entries, results: [], split: false };
+    noteResult(draft, move);
+    this.#push(draft);
   }
 
   execution(execution: ExecutionRecord, state: ExecutionState, reason?: string): void {
     const change: EventChange = { kind: "execution", state, ...(reason === undefined ? {} : { reason }) };
-    this.#push({ execution: execution.no, completed: false, change, sameness: "", entries: [] });
+    this.#push({ execution: execution.no, change, sameness: "", entries: [], results: [], split: false });
   }
 
   session(session: string, worker: string, state: "opened" | "left" | "lost"): void {
-    this.#push({
-      execution: null,
-      completed: false,
-      change: { kind: "session", session, worker, state },
-      sameness: "",
-      entries: [],
-    });
+    const change: EventChange = { kind: "session", session, worker, state };
+    this.#push({ execution: null, change, sameness: "", entries: [], results: [], split: false });
   }
 
   #push(draft: Draft): void {
@@ -80,10 +86,10 @@ export class Journal {
     if (this.#drafts.length === 0) return false;
     for (const draft of this.#drafts) {
       db.run(
-        "INSERT INTO events (at, execution, completed, change) VALUES (?, ?, ?, ?)",
+        "INSERT INTO events (at, execution, results, change) VALUES (?, ?, ?, ?)",
         at,
         draft.execution,
-        draft.completed ? 1 : 0,
+        resultsText(draft),
         JSON.stringify(draft.change),
       );
     }
@@ -95,6 +101,17 @@ export class Journal {
     this.#drafts = [];
     this.#last.clear();
   }
+}
+
+function noteResult(draft: Draft, move: TaskMove): void {
+  if (move.state !== "completed") return;
+  if (move.result !== undefined) draft.split = true;
+  if (move.result !== null) draft.results.push(move.result ?? move.entry);
+}
+
+function resultsText(draft: Draft): string | null {
+  if (draft.results.length === 0) return null;
+  return draft.split ? JSON.stringify(draft.results) : "[]";
 }
 
 /** Splits a task id into the execution's number and the task's. */

@@ -49,16 +49,18 @@ export function readResults(engine: Engine, params: ReadResultsParams): ReadResu
   const rows: ResultRow[] = [];
   let cursor = from;
   const events = engine.db.all(
-    "SELECT cursor, change FROM events WHERE execution = ? AND cursor >= ? AND completed = 1 ORDER BY cursor LIMIT ?",
+    "SELECT cursor, change, results FROM events WHERE execution = ? AND cursor >= ? AND results IS NOT NULL ORDER BY cursor LIMIT ?",
     no,
     Math.floor(from / ENTRIES_PER_EVENT),
     params.limit + 1,
   );
   for (const row of events) {
     const change = JSON.parse(String(row["change"])) as Extract<EventChange, { kind: "tasks" }>;
+    const named = JSON.parse(String(row["results"])) as readonly EventEntry[];
+    const entries = named.length === 0 ? change.tasks : named;
     const base = Number(row["cursor"]) * ENTRIES_PER_EVENT;
-    for (let at = Math.max(0, from - base); at < change.tasks.length && rows.length < params.limit; at += 1) {
-      const result = resultRow(engine, { no, entry: change.tasks[at] as EventEntry, worker: change.worker ?? "" }, params);
+    for (let at = Math.max(0, from - base); at < entries.length && rows.length < params.limit; at += 1) {
+      const result = resultRow(engine, { no, entry: entries[at] as EventEntry, worker: change.worker ?? "" }, params);
       if (result !== undefined) rows.push(result);
       cursor = base + at + 1;
     }

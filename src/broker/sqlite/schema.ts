@@ -171,7 +171,7 @@ CREATE TABLE events (
   cursor INTEGER PRIMARY KEY AUTOINCREMENT,
   at INTEGER NOT NULL,
   execution INTEGER,
-  completed INTEGER NOT NULL,     -- 1: names committed results
+  results TEXT,                   -- of a commit: the result rows it made, [] when they are the change's tasks
   change TEXT NOT NULL
 );
 CREATE INDEX events_execution ON events (execution, cursor);

@@ -64,7 +64,9 @@ export function reapSessions(engine: Engine, { limit }: DutyParams): DutyReply {
   const { now, settings } = engine;
   const silent = [...engine.model.sessions.values()].filter((session) => now - session.seenAt >= settings.deadAfterMs);
   for (const session of silent.slice(0, limit)) endSession(engine, session, "lost");
-  return { handled: Math.min(limit, silent.length), more: silent.length > limit };
+  let nextAt = Infinity;
+  for (const { seenAt } of engine.model.sessions.values()) nextAt = Math.min(nextAt, seenAt + settings.deadAfterMs);
+  return { handled: Math.min(limit, silent.length), more: silent.length > limit, ...(nextAt < Infinity ? { nextAt } : {}) };
 }
 
 function endSession(engine: Engine, session: SessionRecord, reason: "left" | "lost"): void {

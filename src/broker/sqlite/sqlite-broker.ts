@@ -11,9 +11,9 @@
 import { HoldfastError } from "../../errors/index.ts";
 import type { Clock } from "../../util/clock.ts";
 import type * as contract from "../contract.ts";
-import { MAX_BATCH, MAX_PAGE, MAX_WAIT_MS } from "../limits.ts";
+import { checkClaim, checkOutcomes, checkPage } from "../check-call.ts";
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from "../settings.ts";
-import { type Claimed, claim, mightClaim } from "./claim.ts";
+import { claim, mightClaim } from "./claim.ts";
 import { commitOutcomes } from "./commit.ts";
 import { cancel, pause, resume, setPoolPaused } from "./control.ts";
 import { Database } from "./database.ts";
@@ -21,6 +21,7 @@ import { Engine } from "./engine.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { lead } from "./lead.ts";
 import { load } from "./load.ts";
+import type { SessionRecord } from "./model.ts";
 import { purge } from "./purge.ts";
 import { readEvents, readResults } from "./reads.ts";
 import { closeSession, directives, drainSession, openSession, reapSessions } from "./sessions.ts";
@@ -41,6 +42,12 @@ export interface SqliteBrokerOptions {
   /** Largest size of the file in pages of 4 KiB; more is refused with STORE_FULL. Absent: the disk's. */
   readonly maxPages?: number;
 }
+
+const NO_CLAIM: contract.ClaimRequest = { max: 0, waitMs: 0 };
+
+type ClaimedOrWaiting =
+  | { readonly reply: contract.ClaimReply; readonly later?: undefined }
+  | { readonly reply?: undefined; readonly later: Promise<contract.ClaimReply> };
 
 export class SqliteBroker implements contract.Broker {
   readonly features: contract.BrokerFeatures;
@@ -78,6 +85,7 @@ export class SqliteBroker implements contract.Broker {
   #wroteEvents = false;
 
   #finish(): void {
+    this.#engine.endFailed();
     this.#claims.serve();
     this.#engine.settle();
     this.#wroteEvents = this.#engine.journal.write(this.#db, this.#engine.now);
@@ -153,43 +161,47 @@ export class SqliteBroker implements contract.Broker {
   }
 
   async claim(params: contract.ClaimParams): Promise<contract.ClaimReply> {
-    checkBatch("leases", params.max);
-    const reply = await this.#change(() => this.#claimNow(params), false);
-    if (reply.leases.length > 0 || reply.cancel.length > 0 || reply.drain || params.waitMs <= 0) return reply;
-    return this.#waitForWork(params);
+    checkClaim("claim", params);
+    const now = await this.#change(() => this.#claimOrWait(this.#engine.liveSession(params.session), params), false);
+    return now.reply ?? now.later;
   }
 
-  #claimNow(params: contract.ClaimParams): contract.ClaimReply {
-    const session = this.#engine.liveSession(params.session);
-    return { ...claim(this.#engine, session, params), ...directives(session) };
+  async commit(params: contract.CommitParams): Promise<contract.CommitReply> {
+    checkOutcomes(params);
+    const { claim: request } = params;
+    if (request !== undefined) checkClaim("commit", request);
+    const { verdicts, now } = await this.#change(() => {
+      const counted = commitOutcomes(this.#engine, params);
+      return { verdicts: counted.verdicts, now: this.#claimOrWait(counted.session, request ?? NO_CLAIM) };
+    }, params.outcomes.length > 0);
+    return { verdicts, ...(now.reply ?? (await now.later)) };
   }
 
-  #waitForWork(params: contract.ClaimParams): Promise<contract.ClaimReply> {
-    this.#checkOpen();
+  /** Leases, or orders; or, where there is neither, the wait for them. Runs inside a transaction. */
+  #claimOrWait(session: SessionRecord, request: contract.ClaimRequest): ClaimedOrWaiting {
+    const reply = { ...claim(this.#engine, session, request), ...directives(session) };
+    const isNews = reply.leases.length > 0 || reply.cancel.length > 0 || reply.drain;
+    return isNews || request.waitMs <= 0 ? { reply } : { later: this.#waitForWork(session.id, request) };
+  }
+
+  #waitForWork(id: string, request: contract.ClaimRequest): Promise<contract.ClaimReply> {
+    // Waiting is no sign of life: only what a worker says is.
+    const find = (): SessionRecord => {
+      const session = this.#engine.model.sessions.get(id);
+      if (session === undefined) throw new HoldfastError("SESSION_LOST", { session: id });
+      return session;
+    };
     return this.#claims.wait({
-      waitMs: Math.min(params.waitMs, MAX_WAIT_MS),
+      waitMs: request.waitMs,
       attempt: () => {
-        const session = this.#engine.model.sessions.get(params.session);
-        if (session === undefined) return { leases: [], specs: {}, cancel: [], drain: false };
+        const session = find();
         const isTold = session.draining || [...session.cancels.values()].some(({ told }) => told === 0);
         if (!isTold && !mightClaim(this.#engine, session)) return undefined;
-        const claimed = claim(this.#engine, session, params);
+        const claimed = claim(this.#engine, session, request);
         return claimed.leases.length === 0 && !isTold ? undefined : { ...claimed, ...directives(session) };
       },
-      giveUp: () => ({ leases: [], specs: {}, ...directives(this.#engine.liveSession(params.session)) }),
+      giveUp: () => ({ leases: [], specs: {}, ...directives(find()) }),
     });
-  }
-
-  commit(params: contract.CommitParams): Promise<contract.CommitReply> {
-    checkBatch("outcomes", params.outcomes.length);
-    const { claim: request } = params;
-    if (request !== undefined) checkBatch("leases", request.max);
-    return this.#change(() => {
-      const session = this.#engine.liveSession(params.session);
-      const verdicts = commitOutcomes(this.#engine, session, params);
-      const claimed: Claimed = request === undefined ? { leases: [], specs: {} } : claim(this.#engine, session, request);
-      return { verdicts, ...claimed, ...directives(session) };
-    }, params.outcomes.length > 0);
   }
 
   closeSession(params: contract.CloseSessionParams): Promise<void> {
@@ -207,23 +219,23 @@ export class SqliteBroker implements contract.Broker {
   }
 
   listExecutions(params: contract.ListExecutionsParams): Promise<contract.ListExecutionsReply> {
-    return this.#read(() => views.listExecutions(this.#engine, paged(params)));
+    return this.#read(() => views.listExecutions(this.#engine, checkPage("listExecutions", params)));
   }
 
   listTasks(params: contract.ListTasksParams): Promise<{ tasks: readonly contract.TaskView[] }> {
-    return this.#read(() => ({ tasks: views.listTasks(this.#engine, paged(params)) }));
+    return this.#read(() => ({ tasks: views.listTasks(this.#engine, checkPage("listTasks", params)) }));
   }
 
   listDeadLetters(params: { readonly executionId: string; readonly limit: number }): Promise<{ letters: readonly contract.DeadLetter[] }> {
-    return this.#read(() => ({ letters: views.listDeadLetters(this.#engine, paged(params)) }));
+    return this.#read(() => ({ letters: views.listDeadLetters(this.#engine, checkPage("listDeadLetters", params)) }));
   }
 
   listAttempts(params: { readonly executionId: string; readonly task?: number; readonly limit: number }): Promise<{ attempts: readonly contract.AttemptLog[] }> {
-    return this.#read(() => ({ attempts: views.listAttempts(this.#engine, paged(params)) }));
+    return this.#read(() => ({ attempts: views.listAttempts(this.#engine, checkPage("listAttempts", params)) }));
   }
 
   listSessions(params: { readonly limit: number }): Promise<{ sessions: readonly contract.SessionView[] }> {
-    return this.#read(() => ({ sessions: views.listSessions(this.#engine, paged(params)) }));
+    return this.#read(() => ({ sessions: views.listSessions(this.#engine, checkPage("listSessions", params)) }));
   }
 
   listPools(): Promise<{ pools: readonly contract.PoolView[] }> {
@@ -232,14 +244,14 @@ export class SqliteBroker implements contract.Broker {
 
   readEvents(params: contract.ReadEventsParams): Promise<contract.ReadEventsReply> {
     return this.#readOrWait(params.waitMs, () => {
-      const reply = readEvents(this.#engine, paged(params));
+      const reply = readEvents(this.#engine, checkPage("readEvents", params));
       return { reply, isNews: reply.events.length > 0 };
     });
   }
 
   readResults(params: contract.ReadResultsParams): Promise<contract.ReadResultsReply> {
     return this.#readOrWait(params.waitMs, () => {
-      const reply = readResults(this.#engine, paged(params));
+      const reply = readResults(this.#engine, checkPage("readResults", params));
       return { reply, isNews: reply.rows.length > 0 || reply.done };
     });
   }
@@ -249,7 +261,7 @@ export class SqliteBroker implements contract.Broker {
     const { reply, isNews } = read();
     if (isNews || waitMs === undefined || waitMs <= 0) return reply;
     const answer = this.#reads.wait({
-      waitMs: Math.min(waitMs, MAX_WAIT_MS),
+      waitMs,
       attempt: () => {
         const again = read();
         return again.isNews ? again.reply : undefined;
@@ -299,12 +311,4 @@ export class SqliteBroker implements contract.Broker {
     this.#reads.close();
     this.#db.close();
   }
-}
-
-function checkBatch(what: string, count: number): void {
-  if (count > MAX_BATCH) throw new HoldfastError("BATCH_TOO_LARGE", { what, count, limit: MAX_BATCH });
-}
-
-function paged<T extends { readonly limit: number }>(params: T): T {
-  return params.limit <= MAX_PAGE ? params : { ...params, limit: MAX_PAGE };
 }

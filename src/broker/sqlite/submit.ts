@@ -18,6 +18,7 @@ import {
   type GroupRecord,
   groupDepth,
   groupOf,
+  type ItemCounts,
   noItems,
   QUEUED,
   SKIPPED,
@@ -119,8 +120,13 @@ function create(engine: Engine, submission: Submission): ExecutionRecord {
 }
 
 export function extend(engine: Engine, params: ExtendParams): { readonly total: number } {
+  if (!Number.isInteger(params.part) || params.part < 1) {
+    throw new HoldfastError("INVALID_REQUEST", { method: "extend", path: "part", problem: `is ${params.part}; parts are numbered from 1` });
+  }
+  const ended = endedTotal(engine, params);
+  if (ended !== undefined) return { total: ended };
   const execution = engine.liveExecution(params.executionId);
-  if (params.part <= execution.parts) return { total: total(execution) };
+  if (params.part <= execution.parts) return { total: total(execution.counts) };
   if (!execution.open) throw new HoldfastError("EXECUTION_SEALED", { execution: params.executionId });
   if (params.part !== execution.parts + 1) {
     const problem = `is ${params.part}; the next part is ${execution.parts + 1}`;
@@ -132,10 +138,17 @@ export function extend(engine: Engine, params: ExtendParams): { readonly total: 
   if (params.seal) execution.open = false;
   engine.touch(execution);
   addGroups(engine, execution, params.groups);
-  return { total: total(execution) };
+  return { total: total(execution.counts) };
 }
 
-function total({ counts }: ExecutionRecord): number {
+/** A part sent again after the execution has ended: it was taken, perhaps it was the last. */
+function endedTotal(engine: Engine, { executionId, part }: ExtendParams): number | undefined {
+  if (engine.model.executionsById.has(executionId)) return undefined;
+  const row = engine.db.get("SELECT counters FROM executions WHERE id = ? AND parts >= ?", executionId, part);
+  return row === undefined ? undefined : total(JSON.parse(String(row["counters"])) as ItemCounts);
+}
+
+function total(counts: ItemCounts): number {
   return counts.blocked + counts.scheduled + counts.queued + counts.running + counts.completed + counts.failed + counts.skipped;
 }
 

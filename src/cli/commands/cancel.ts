@@ -7,7 +7,7 @@ export function defineCancel(program: HoldfastCommand, host: CommandHost): void 
     name: "cancel",
     about: "Ends an execution now; results that were committed stay.",
     outcome: (view) => `is cancelled (${doneOf(view)}).`,
-    call: (broker, executionId, flags) => broker.cancel({ executionId, ...(flags.reason === undefined ? {} : { reason: flags.reason }) }),
+    call: (execution, flags) => execution.cancel(flags.reason),
   });
   command.option("--reason <text>", "Kept with the execution.");
 }

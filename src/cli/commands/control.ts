@@ -1,11 +1,11 @@
 /** cancel, pause, resume: one call each, so one shape for all three. */
-import type { Broker, ExecutionView } from "../../broker/contract.ts";
 import type { CliContext, CommandHost } from "../context.ts";
 import { sentence } from "../execution-lines.ts";
-import { findExecution } from "../find-execution.ts";
 import type { HoldfastCommand } from "../holdfast-command.ts";
 import { settingOption } from "../options.ts";
 import { count } from "../terminal/figures.ts";
+import type { Execution } from "../../sdk/execution.ts";
+import type { ExecutionStatus } from "../../sdk/progress.ts";
 import { withBroker } from "../with-broker.ts";
 
 export interface ControlFlags {
@@ -18,8 +18,8 @@ export interface ControlVerb {
   readonly name: "cancel" | "pause" | "resume";
   readonly about: string;
   /** Completes "Execution ID …". */
-  readonly outcome: (view: ExecutionView) => string;
-  readonly call: (broker: Broker, executionId: string, flags: ControlFlags) => Promise<ExecutionView>;
+  readonly outcome: (view: ExecutionStatus) => string;
+  readonly call: (execution: Execution, flags: ControlFlags) => Promise<ExecutionStatus>;
 }
 
 /** Defines the command of a verb; the caller may add options of its own. */
@@ -37,16 +37,13 @@ export function defineControl(program: HoldfastCommand, host: CommandHost, verb:
 async function control(context: CliContext, params: { readonly verb: ControlVerb; readonly id: string; readonly flags: ControlFlags }): Promise<number> {
   const { verb, id, flags } = params;
   const { out } = context;
-  const view = await withBroker(context, flags, async ({ broker }) => {
-    const found = await findExecution(broker, id);
-    return verb.call(broker, found.executionId, flags);
-  });
+  const view = await withBroker(context, flags, async ({ client }) => verb.call(await client.get(id), flags));
   if (flags.json === true) out.raw(`${JSON.stringify({ execution: view }, null, 2)}\n`);
   else out.print(...sentence(out, `Execution ${view.executionId} ${verb.outcome(view)}`));
   return 0;
 }
 
 /** `120 of 1,000 done`. */
-export function doneOf(view: ExecutionView): string {
+export function doneOf(view: ExecutionStatus): string {
   return `${count(view.counters.completed)} of ${count(view.counters.total)} done`;
 }

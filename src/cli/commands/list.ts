@@ -30,8 +30,8 @@ export function defineList(program: HoldfastCommand, host: CommandHost): void {
 
 async function list(context: CliContext, flags: ListFlags): Promise<number> {
   const { out } = context;
-  const { executions, next } = await withBroker(context, flags, ({ broker }) =>
-    broker.listExecutions({ limit: flags.limit, ...(flags.state === undefined ? {} : { states: [flags.state] }) }),
+  const { executions, next } = await withBroker(context, flags, ({ client }) =>
+    client.list({ limit: flags.limit, ...(flags.state === undefined ? {} : { states: [flags.state] }) }),
   );
   if (flags.json === true) {
     out.raw(`${JSON.stringify({ executions }, null, 2)}\n`);

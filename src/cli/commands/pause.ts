@@ -7,6 +7,6 @@ export function definePause(program: HoldfastCommand, host: CommandHost): void {
     name: "pause",
     about: "Lets nothing more of an execution start; what runs now finishes.",
     outcome: (view) => `is paused (${doneOf(view)}). Go on with: holdfast resume ${view.executionId}`,
-    call: (broker, executionId) => broker.pause({ executionId }),
+    call: (execution) => execution.pause(),
   });
 }

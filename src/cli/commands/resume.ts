@@ -7,6 +7,6 @@ export function defineResume(program: HoldfastCommand, host: CommandHost): void 
     name: "resume",
     about: "Lets a paused execution go on.",
     outcome: (view) => `goes on (${doneOf(view)}).`,
-    call: (broker, executionId) => broker.resume({ executionId }),
+    call: (execution) => execution.resume(),
   });
 }

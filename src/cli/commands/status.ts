@@ -1,11 +1,12 @@
-import type { Broker, ExecutionView, PoolView, SessionView } from "../../broker/contract.ts";
+import type { Broker, PoolView, SessionView } from "../../broker/contract.ts";
 import { isExecutionEnded } from "../../core/states.ts";
 import type { CliContext, CommandHost } from "../context.ts";
 import { factLines } from "../terminal/facts.ts";
 import { executionFacts, executionTable, poolTable, section, sentence, workerTable } from "../execution-lines.ts";
-import { findExecution } from "../find-execution.ts";
 import type { HoldfastCommand } from "../holdfast-command.ts";
 import { settingOption } from "../options.ts";
+import type { Client } from "../../sdk/client.ts";
+import type { ExecutionStatus } from "../../sdk/progress.ts";
 import { withBroker } from "../with-broker.ts";
 
 /** Executions of the overview: those that are not over, and the last few that are. */
@@ -19,13 +20,13 @@ interface StatusFlags {
 }
 
 interface Overview {
-  readonly executions: readonly ExecutionView[];
+  readonly executions: readonly ExecutionStatus[];
   readonly workers: readonly SessionView[];
   readonly pools: readonly PoolView[];
 }
 
 interface Detail {
-  readonly execution: ExecutionView;
+  readonly execution: ExecutionStatus;
   readonly workers: readonly SessionView[];
 }
 
@@ -42,16 +43,16 @@ export function defineStatus(program: HoldfastCommand, host: CommandHost): void 
 
 async function overview(context: CliContext, flags: StatusFlags): Promise<number> {
   const { out } = context;
-  const seen = await withBroker(context, flags, ({ broker }) => look(broker));
+  const seen = await withBroker(context, flags, ({ client, broker }) => look(client, broker));
   if (flags.json === true) out.raw(`${JSON.stringify(seen, null, 2)}\n`);
   else out.print(...overviewLines(out, seen));
   return 0;
 }
 
-async function look(broker: Broker): Promise<Overview> {
+async function look(client: Client, broker: Broker): Promise<Overview> {
   const [active, ended, sessions, pools] = await Promise.all([
-    broker.listExecutions({ states: ["running", "paused", "pending"], limit: ACTIVE_SHOWN }),
-    broker.listExecutions({ states: ["completed", "failed", "cancelled"], limit: ENDED_SHOWN }),
+    client.list({ states: ["running", "paused", "pending"], limit: ACTIVE_SHOWN }),
+    client.list({ states: ["completed", "failed", "cancelled"], limit: ENDED_SHOWN }),
     liveSessions(broker),
     broker.listPools(),
   ]);
@@ -76,8 +77,9 @@ function overviewLines(out: CliContext["out"], seen: Overview): string[] {
 
 async function detail(context: CliContext, id: string, flags: StatusFlags): Promise<number> {
   const { out } = context;
-  const seen = await withBroker(context, flags, async ({ broker }): Promise<Detail> => {
-    const [execution, workers] = await Promise.all([findExecution(broker, id), liveSessions(broker)]);
+  const seen = await withBroker(context, flags, async ({ client, broker }): Promise<Detail> => {
+    const found = await client.get(id);
+    const [execution, workers] = await Promise.all([found.status(), liveSessions(broker)]);
     return { execution, workers };
   });
   if (flags.json === true) {

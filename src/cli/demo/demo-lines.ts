@@ -29,7 +29,7 @@ export function configurationLines(look: Look, plan: DemoPlan, birds: number): s
     ["Scale", plan.scale],
     ["Points", `${count(plan.points)} settings of a nearest-neighbour classifier`],
     ["Each point", `${FOLDS}-fold cross-validation ${signs.times} ${plan.repeats} on ${count(birds)} penguins`],
-    ["Chunks", `${count(plan.chunks)} of ${counted(plan.chunkSize, "point")}`],
+    ["Chunks", `${count(plan.chunks)}, each of ${counted(plan.chunkSize, "point")}`],
     ["Workers", `${counted(plan.workers, "process", "processes")}`],
     ["Hand-out", mode],
     ["Fault demo", fault],
@@ -58,12 +58,16 @@ export function faultLines(look: Look, kill: Kill, survivors: number): string[] 
     "",
     ...headline.map((line) => theme.warning(line)),
     ...signLines(look, theme.bad(theme.signs.cross), `${title} killed (SIGKILL, pid ${kill.pid}) ${duration(kill.intoChunkMs)} into its chunk of ${points}`),
-    ...signLines(look, theme.active(theme.signs.arrow), `${survivors === 1 ? "1 survivor continues" : `${survivors} survivors continue`}`),
+    ...signLines(look, theme.active(theme.signs.arrow), survivorsContinue(survivors)),
   ];
 }
 
+export function survivorsContinue(survivors: number): string {
+  return survivors === 1 ? "1 survivor continues" : `${survivors} survivors continue`;
+}
+
 export function takeoverLines(look: Look, takeover: Takeover, recoveryMs: number): string[] {
-  const points = `points ${count(takeover.start)}${look.theme.signs.dash}${count(takeover.end - 1)}`;
+  const points = `Points ${count(takeover.start)}${look.theme.signs.dash}${count(takeover.end - 1)}`;
   return [...checkLines(look, `${points} taken over by ${workerTitle(takeover.to)}, running again after ${count(recoveryMs)} ms`), ""];
 }
 

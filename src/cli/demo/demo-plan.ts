@@ -15,8 +15,8 @@ export interface ScalePlan {
 }
 
 export const SCALE_PLANS: Readonly<Record<DemoScale, ScalePlan>> = {
-  small: { points: 1_000, chunkSize: 10, repeats: 15 },
-  medium: { points: 10_000, chunkSize: 100, repeats: 3 },
+  small: { points: 1_000, chunkSize: 10, repeats: 10 },
+  medium: { points: 10_000, chunkSize: 100, repeats: 2 },
   large: { points: 100_000, chunkSize: 100, repeats: 1 },
 };
 
@@ -52,8 +52,10 @@ export function planDemo(choices: DemoChoices): DemoPlan {
   return { ...choices, ...size, chunks: Math.ceil(size.points / size.chunkSize) };
 }
 
+export const WORKER_PREFIX = "worker";
+
 export function workerName(number: number): string {
-  return `worker-${number}`;
+  return `${WORKER_PREFIX}-${number}`;
 }
 
 /** `worker-2` → `Worker 2`. */

@@ -13,7 +13,7 @@ export function demoSpace(plan: DemoPlan): Space<PenguinPoint> {
   return latinHypercube(
     plan.points,
     {
-      k: integer(1, 30),
+      k: integer(1, 15),
       distance: choice(["euclidean", "manhattan", "chebyshev"]),
       vote: choice(["equal", "inverse", "inverse-square"]),
       scaling: choice(["standard", "min-max", "robust"]),

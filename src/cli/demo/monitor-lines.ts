@@ -13,7 +13,7 @@ export function monitorLines(look: Pick<Screen, "terminal" | "theme">, ledger: C
   const chunksWidth = Math.max(0, ...entries.map((entry) => count(entry.chunks).length));
   return entries.map((entry) => {
     const title = padEnd(workerTitle(entry.worker), titleWidth);
-    const done = `${padStart(count(entry.chunks), chunksWidth)} chunks`;
+    const done = `${padStart(count(entry.chunks), chunksWidth)} ${entry.chunks === 1 ? "chunk " : "chunks"}`;
     const text = cut(`  ${title}  ${done}  ${doingText(entry, ledger, now)}`, room, look.theme.signs.ellipsis);
     return paintFor(entry, look)(text);
   });

@@ -4,6 +4,7 @@
  * The distance between two birds is taken over scaled, weighted measurements; the k nearest known
  * birds vote. All ties fall to the lower bird and the lower class, so nothing depends on chance.
  */
+import { ADD_GAPS, Smallest } from "./nearest.ts";
 import type { PenguinData } from "./penguins.ts";
 
 export interface ClassifierSettings {
@@ -24,24 +25,25 @@ const SMALLEST_DISTANCE = 1e-9;
 export class NeighbourClassifier {
   readonly #data: PenguinData;
   readonly #settings: ClassifierSettings;
-  /** All birds, scaled and weighted by the last fit. */
-  readonly #scaled: Float64Array;
+  /** One column per measurement: all birds, scaled and weighted by the last fit. */
+  readonly #scaled: readonly Float64Array[];
+  /** The same for the known birds only, in the order of `#known`. */
+  readonly #knownScaled: readonly Float64Array[];
   readonly #known: Int32Array;
   #knownCount = 0;
   readonly #distances: Float64Array;
-  /** The nearest so far, nearest first. */
-  readonly #nearest: Int32Array;
-  readonly #nearestDistance: Float64Array;
+  readonly #nearest: Smallest;
   readonly #votes: Float64Array;
 
   constructor(data: PenguinData, settings: ClassifierSettings) {
+    const columns = (): Float64Array[] => Array.from({ length: data.measurements }, () => new Float64Array(data.birds));
     this.#data = data;
     this.#settings = settings;
-    this.#scaled = new Float64Array(data.features.length);
+    this.#scaled = columns();
+    this.#knownScaled = columns();
     this.#known = new Int32Array(data.birds);
     this.#distances = new Float64Array(data.birds);
-    this.#nearest = new Int32Array(settings.k);
-    this.#nearestDistance = new Float64Array(settings.k);
+    this.#nearest = new Smallest(settings.k);
     this.#votes = new Float64Array(data.classes.length);
   }
 
@@ -56,11 +58,12 @@ export class NeighbourClassifier {
 
   /** The class that the nearest known birds vote for. */
   predict(bird: number): number {
-    const found = this.#findNearest(bird);
+    this.#findNearest(bird);
     const votes = this.#votes.fill(0);
-    for (let n = 0; n < found; n++) {
-      const label = this.#data.labels[this.#nearest[n] as number] as number;
-      votes[label] = (votes[label] as number) + this.#weightOf(this.#nearestDistance[n] as number);
+    for (let n = 0; n < this.#nearest.count; n++) {
+      const neighbour = this.#known[this.#nearest.places[n] as number] as number;
+      const label = this.#data.labels[neighbour] as number;
+      votes[label] = (votes[label] as number) + this.#weightOf(this.#nearest.values[n] as number);
     }
     let winner = 0;
     for (let label = 1; label < votes.length; label++) {
@@ -71,64 +74,32 @@ export class NeighbourClassifier {
 
   #scaleMeasurement(m: number): void {
     const { features, measurements, birds } = this.#data;
-    const column = new Float64Array(this.#knownCount);
-    for (let n = 0; n < this.#knownCount; n++) column[n] = features[(this.#known[n] as number) * measurements + m] as number;
-    const { centre, spread } = scaleOf(column, this.#settings.scaling);
+    const scaled = this.#scaled[m] as Float64Array;
+    const knownScaled = this.#knownScaled[m] as Float64Array;
+    const known = new Float64Array(this.#knownCount);
+    for (let n = 0; n < this.#knownCount; n++) known[n] = features[(this.#known[n] as number) * measurements + m] as number;
+    const { centre, spread } = scaleOf(known, this.#settings.scaling);
     const factor = (this.#settings.weights[m] as number) / (spread === 0 ? 1 : spread);
-    for (let bird = 0; bird < birds; bird++) {
-      const at = bird * measurements + m;
-      this.#scaled[at] = ((features[at] as number) - centre) * factor;
-    }
+    for (let bird = 0; bird < birds; bird++) scaled[bird] = ((features[bird * measurements + m] as number) - centre) * factor;
+    for (let n = 0; n < this.#knownCount; n++) knownScaled[n] = scaled[this.#known[n] as number] as number;
   }
 
-  /** Fills `#nearest` by insertion and returns how many there are. */
-  #findNearest(bird: number): number {
-    const { k } = this.#settings;
-    const nearest = this.#nearest;
-    const nearestDistance = this.#nearestDistance;
-    const distances = this.#measureDistances(bird);
-    let found = 0;
-    let farthest = Infinity;
-    for (let n = 0; n < this.#knownCount; n++) {
-      const distance = distances[n] as number;
-      if (distance >= farthest) continue;
-      let at = found < k ? found++ : k - 1;
-      while (at > 0 && (nearestDistance[at - 1] as number) > distance) {
-        nearestDistance[at] = nearestDistance[at - 1] as number;
-        nearest[at] = nearest[at - 1] as number;
-        at--;
-      }
-      nearestDistance[at] = distance;
-      nearest[at] = this.#known[n] as number;
-      if (found === k) farthest = nearestDistance[k - 1] as number;
+  #findNearest(bird: number): void {
+    const addGaps = ADD_GAPS[this.#settings.distance];
+    const distances = this.#distances.fill(0, 0, this.#knownCount);
+    for (let m = 0; m < this.#data.measurements; m++) {
+      const own = (this.#scaled[m] as Float64Array)[bird] as number;
+      addGaps(distances, { own, others: this.#knownScaled[m] as Float64Array, count: this.#knownCount });
     }
-    return found;
+    this.#nearest.select(distances, this.#knownCount);
   }
 
-  /** Distances from a bird to all known ones, in the order of `#known`. The innermost loop of the whole sweep. */
-  #measureDistances(bird: number): Float64Array {
-    const { measurements } = this.#data;
-    const { distance: kind } = this.#settings;
-    const scaled = this.#scaled;
-    const known = this.#known;
-    const distances = this.#distances;
-    const from = bird * measurements;
-    for (let n = 0; n < this.#knownCount; n++) {
-      const to = (known[n] as number) * measurements;
-      let sum = 0;
-      for (let m = 0; m < measurements; m++) {
-        const gap = Math.abs((scaled[from + m] as number) - (scaled[to + m] as number));
-        sum = kind === "euclidean" ? sum + gap * gap : kind === "manhattan" ? sum + gap : Math.max(sum, gap);
-      }
-      distances[n] = kind === "euclidean" ? Math.sqrt(sum) : sum;
-    }
-    return distances;
-  }
-
-  #weightOf(distance: number): number {
-    if (this.#settings.vote === "equal") return 1;
-    const held = Math.max(distance, SMALLEST_DISTANCE);
-    return this.#settings.vote === "inverse" ? 1 / held : 1 / (held * held);
+  /** The vote of a neighbour at this distance, which for the Euclidean kind is still squared. */
+  #weightOf(measured: number): number {
+    const { vote, distance: kind } = this.#settings;
+    if (vote === "equal") return 1;
+    const distance = Math.max(kind === "euclidean" ? Math.sqrt(measured) : measured, SMALLEST_DISTANCE);
+    return vote === "inverse" ? 1 / distance : 1 / (distance * distance);
   }
 }
 

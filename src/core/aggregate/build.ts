@@ -76,7 +76,11 @@ export function quantiles(fieldOrAt: string | readonly number[], at?: readonly n
 /** Count, sum, mean, min, max, variance and stddev at once, and quantiles if asked for. */
 export function stats(field?: string, options: { readonly quantiles?: readonly number[] } = {}): Reduce<StatsResult> {
   const { quantiles: at } = options;
-  return checked({ kind: "stats", ...(field === undefined ? {} : { field }), ...(at === undefined ? {} : { quantiles: at }) });
+  return checked({
+    kind: "stats",
+    ...(field === undefined ? {} : { field }),
+    ...(at === undefined ? {} : { quantiles: at }),
+  });
 }
 
 export interface TopOptions {
@@ -87,7 +91,11 @@ export interface TopOptions {
 /** The `k` best items with their points: `topK("accuracy", 10)`, `topK("loss", 5, { order: "min" })`. */
 export function topK(field: string, k: number, options?: TopOptions): Reduce<TopResult>;
 export function topK(k: number, options?: TopOptions): Reduce<TopResult>;
-export function topK(fieldOrK: string | number, kOrOptions?: number | TopOptions, options?: TopOptions): Reduce<TopResult> {
+export function topK(
+  fieldOrK: string | number,
+  kOrOptions?: number | TopOptions,
+  options?: TopOptions,
+): Reduce<TopResult> {
   const [k, chosen] = typeof kOrOptions === "number" ? [kOrOptions, options] : [Number(fieldOrK), kOrOptions];
   const field = typeof fieldOrK === "string" ? { field: fieldOrK } : {};
   return checked({ kind: "top-k", ...field, k, order: chosen?.order ?? "max" });

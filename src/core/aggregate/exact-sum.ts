@@ -63,7 +63,8 @@ export class ExactSum {
   toBigInt(): bigint {
     this.#carry();
     let hex = "";
-    for (let place = LIMB_COUNT - 2; place >= 0; place -= 1) hex += (this.#limbs[place] ?? 0).toString(16).padStart(4, "0");
+    for (let place = LIMB_COUNT - 2; place >= 0; place -= 1)
+      hex += (this.#limbs[place] ?? 0).toString(16).padStart(4, "0");
     const top = BigInt(this.#limbs[LIMB_COUNT - 1] ?? 0);
     return (top << BigInt(LIMB_BITS * (LIMB_COUNT - 1))) + BigInt(`0x${hex}`);
   }
@@ -90,7 +91,8 @@ export class ExactSum {
     if (text === "0") return sum;
     const [, sign, hex = "", power = ""] = /^(-?)([0-9a-f]{1,1100})p(-?\d{1,4})$/.exec(text) ?? [];
     const shift = Number(power) - LOWEST_BIT;
-    if (hex === "" || shift < 0 || hex.length * 4 + shift > LIMB_BITS * (LIMB_COUNT - 1)) throw new RangeError(`${text} is no exact sum`);
+    if (hex === "" || shift < 0 || hex.length * 4 + shift > LIMB_BITS * (LIMB_COUNT - 1))
+      throw new RangeError(`${text} is no exact sum`);
     let rest = BigInt(`0x${hex}`) << BigInt(shift);
     for (let place = 0; rest !== 0n; place += 1, rest >>= 16n) {
       sum.#limbs[place] = Number(rest & 0xffffn) * (sign === "-" ? -1 : 1);

@@ -36,7 +36,9 @@ const numbersJson = z.strictObject({
   max: z.number().optional(),
   sum: z.string().optional(),
   squares: z.string().optional(),
-  sketch: z.union([z.strictObject({ values: z.array(z.number()) }), z.strictObject({ buckets: z.array(z.int()) })]).optional(),
+  sketch: z
+    .union([z.strictObject({ values: z.array(z.number()) }), z.strictObject({ buckets: z.array(z.int()) })])
+    .optional(),
 });
 
 export function numberFold(spec: NumberSpec): Fold<Numbers> {
@@ -101,7 +103,7 @@ function mergeNumbers(into: Numbers, other: Numbers): void {
   if (other.sketch !== undefined) into.sketch?.merge(other.sketch);
 }
 
-function toJson(numbers: Numbers): z.input<typeof numbersJson> {
+function toJson(numbers: Numbers): unknown {
   return {
     count: numbers.count,
     ignored: numbers.ignored,
@@ -142,7 +144,12 @@ function finish(spec: NumberSpec, numbers: Numbers): unknown {
         stddev: stddevOf(numbers),
         quantiles: quantilesOf(numbers, spec.quantiles ?? []),
       };
-    default:
+    case "sum":
+    case "mean":
+    case "min":
+    case "max":
+    case "variance":
+    case "stddev":
       return { value: STATISTIC[spec.kind](numbers), count, ignored };
   }
 }

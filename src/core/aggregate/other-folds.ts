@@ -42,7 +42,8 @@ export function recordFold(parts: readonly NamedFold[]): Fold<readonly unknown[]
     merge(into, other) {
       for (const [place, { fold }] of parts.entries()) fold.merge(into[place], other[place]);
     },
-    finish: (accumulators) => Object.fromEntries(parts.map(({ name, fold }, place) => [name, fold.finish(accumulators[place])])),
+    finish: (accumulators) =>
+      Object.fromEntries(parts.map(({ name, fold }, place) => [name, fold.finish(accumulators[place])])),
     toJson: (accumulators) => parts.map(({ fold }, place) => fold.toJson(accumulators[place])),
     fromJson: (json) => {
       const read = partsJson.length(parts.length).parse(json);
@@ -67,7 +68,11 @@ export function userFold(reducer: UserReducer): Fold<UserState> {
     finish: ({ state }) => (reducer.finish === undefined ? state : reducer.finish(state)),
     toJson: ({ state }) => {
       const fault = jsonFault(state, "accumulator");
-      if (fault !== undefined) throw new HoldfastError("INVALID_INPUT", { path: `reducer ${reducer.name}: ${fault.path}`, problem: fault.problem });
+      if (fault !== undefined)
+        throw new HoldfastError("INVALID_INPUT", {
+          path: `reducer ${reducer.name}: ${fault.path}`,
+          problem: fault.problem,
+        });
       return state;
     },
     fromJson: (json) => ({ state: json }),

@@ -141,7 +141,7 @@ export interface UserReducer<Accumulator = unknown, Result = unknown> {
 export interface Aggregator<Accumulator = unknown> {
   empty(): Accumulator;
   add(accumulator: Accumulator, item: ReducedItem): void;
-  /** Takes in what `other` holds. `other` is not to be used afterwards. */
+  /** Takes in what `other` holds. Do not use `other` afterwards: a user's reducer may have taken it apart. */
   merge(into: Accumulator, other: Accumulator): void;
   /** The answer, JSON. */
   finish(accumulator: Accumulator): unknown;

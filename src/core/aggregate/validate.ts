@@ -13,7 +13,10 @@ const field = z
   .regex(/^[^.]+(\.[^.]+)*$/, FIELD)
   .exactOptional();
 const SHARES = expected(`1 to ${MAX_QUANTILES} shares from 0 to 1, such as [0.5, 0.9]`);
-const shares = z.array(z.number(SHARES).min(0, SHARES).max(1, SHARES), SHARES).min(1, SHARES).max(MAX_QUANTILES, SHARES);
+const shares = z
+  .array(z.number(SHARES).min(0, SHARES).max(1, SHARES), SHARES)
+  .min(1, SHARES)
+  .max(MAX_QUANTILES, SHARES);
 const TOP = expected(`a whole number from 1 to ${MAX_TOP}`);
 const text = z.string(expected("a text")).min(1, expected("a text"));
 
@@ -27,14 +30,21 @@ const SHAPES = {
   stddev: shape("stddev", { field }),
   quantiles: shape("quantiles", { field, at: shares }),
   stats: shape("stats", { field, quantiles: shares.exactOptional() }),
-  "top-k": shape("top-k", { field, k: z.int(TOP).min(1, TOP).max(MAX_TOP, TOP), order: z.enum(["max", "min"], expected("max or min")) }),
+  "top-k": shape("top-k", {
+    field,
+    k: z.int(TOP).min(1, TOP).max(MAX_TOP, TOP),
+    order: z.enum(["max", "min"], expected("max or min")),
+  }),
   record: shape("record", { parts: z.record(z.string(), z.unknown(), expected("an object of named aggregations")) }),
   user: shape("user", { module: text, name: text }),
 } satisfies Record<ReduceSpec["kind"], z.ZodType>;
 
 function shape<Kind extends string, Fields extends z.ZodRawShape>(kind: Kind, fields: Fields) {
   const names = Object.keys(fields).join(", ");
-  return z.strictObject({ kind: z.literal(kind), ...fields }, expected(names === "" ? `nothing more in ${kind}` : `${names} in ${kind}`));
+  return z.strictObject(
+    { kind: z.literal(kind), ...fields },
+    expected(names === "" ? `nothing more in ${kind}` : `${names} in ${kind}`),
+  );
 }
 
 /**
@@ -49,16 +59,22 @@ export function validateReduce(value: unknown): ReduceSpec {
 function readReduce(value: unknown, path: string, depth: number): ReduceSpec {
   if (depth > MAX_REDUCE_DEPTH) throw invalid({ path, problem: `is nested deeper than ${MAX_REDUCE_DEPTH} records` });
   const kinds = Object.keys(SHAPES).join(", ");
-  if (!isPlainObject(value)) throw invalid({ path, problem: `is ${shown(value)}; expected an aggregation: an object with a kind of ${kinds}` });
+  if (!isPlainObject(value))
+    throw invalid({ path, problem: `is ${shown(value)}; expected an aggregation: an object with a kind of ${kinds}` });
   const { kind } = value;
-  if (typeof kind !== "string" || !isKind(kind)) throw invalid({ path: pathTo(path, "kind"), problem: `is ${shown(kind)}; expected one of ${kinds}` });
+  if (typeof kind !== "string" || !isKind(kind))
+    throw invalid({ path: pathTo(path, "kind"), problem: `is ${shown(kind)}; expected one of ${kinds}` });
   const read = SHAPES[kind].safeParse(value);
   if (!read.success) throw invalid(firstFault(read.error, path));
   if (read.data.kind !== "record") return read.data;
   const parts = Object.entries(read.data.parts);
   if (parts.length === 0) throw invalid({ path, problem: "has no parts; name at least one aggregation" });
-  if (Object.hasOwn(read.data.parts, "__proto__")) throw invalid({ path, problem: '"__proto__" cannot name an aggregation' });
-  return { kind: "record", parts: Object.fromEntries(parts.map(([name, part]) => [name, readReduce(part, pathTo(path, name), depth + 1)])) };
+  if (Object.hasOwn(read.data.parts, "__proto__"))
+    throw invalid({ path, problem: '"__proto__" cannot name an aggregation' });
+  return {
+    kind: "record",
+    parts: Object.fromEntries(parts.map(([name, part]) => [name, readReduce(part, pathTo(path, name), depth + 1)])),
+  };
 }
 
 function isKind(kind: string): kind is ReduceSpec["kind"] {

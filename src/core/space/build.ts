@@ -6,16 +6,7 @@
  * grid({ k: range(1, 51), distance: ["euclidean", "manhattan"] })      // 100 points { k, distance }
  * random(1_000, { rate: logUniform(1e-4, 1), layers: integer(1, 5) }, { seed: 7 })
  */
-import type {
-  Dimensions,
-  Distribution,
-  Distributions,
-  FileSpec,
-  type POINT,
-  PointOf,
-  Space,
-  SpaceSpec,
-} from "./spec.ts";
+import type { Dimensions, Distribution, Distributions, FileSpec, POINT, PointOf, Space, SpaceSpec } from "./spec.ts";
 import { validateSpace } from "./validate.ts";
 
 /** What a dimension can be given as: a space, or an array as a short form of `list`. */
@@ -66,12 +57,16 @@ export function list<const Values extends readonly unknown[]>(values: Values): S
 }
 
 /** Every combination of the dimensions; the last one changes fastest. An array is short for `list`. */
-export function grid<const Inputs extends Readonly<Record<string, DimensionInput>>>(dimensions: Inputs): Space<DimensionsPoint<Inputs>> {
+export function grid<const Inputs extends Readonly<Record<string, DimensionInput>>>(
+  dimensions: Inputs,
+): Space<DimensionsPoint<Inputs>> {
   return checked({ kind: "grid", dimensions: spelledOut(dimensions) });
 }
 
 /** Dimensions of equal length, side by side: point i takes value i of each. An array is short for `list`. */
-export function zip<const Inputs extends Readonly<Record<string, DimensionInput>>>(dimensions: Inputs): Space<DimensionsPoint<Inputs>> {
+export function zip<const Inputs extends Readonly<Record<string, DimensionInput>>>(
+  dimensions: Inputs,
+): Space<DimensionsPoint<Inputs>> {
   return checked({ kind: "zip", dimensions: spelledOut(dimensions) });
 }
 

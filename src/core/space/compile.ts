@@ -18,12 +18,13 @@ export const SPACE_PATH = "over";
  * @throws HoldfastError INVALID_SPACE, PARAMETER_FILE_CHANGED, and what `openRows` throws.
  */
 export function compileSpace(spec: SpaceSpec, openRows?: OpenRows): CompiledSpace {
-  const { length, at } = compileAt(spec, SPACE_PATH, openRows ?? refuseFiles);
+  const space = compileAt(spec, SPACE_PATH, openRows ?? refuseFiles);
+  const { length } = space;
   return {
     length,
     at: (index) => {
       if (!(index >= 0 && index < length && Number.isInteger(index))) throw noSuchPoint(index, length);
-      return at(index);
+      return space.at(index);
     },
   };
 }
@@ -54,8 +55,7 @@ export function compileAt(spec: SpaceSpec, path: string, openRows: OpenRows): Co
 
 function compileDimensions(dimensions: Dimensions, path: string, openRows: OpenRows): NamedSpace[] {
   return Object.entries(dimensions).map(([name, spec]) => {
-    const { length, at } = compileAt(spec, pathTo(path, name), openRows);
-    return { name, length, at };
+    return { name, ...compileAt(spec, pathTo(path, name), openRows) };
   });
 }
 

@@ -22,7 +22,8 @@ export function compileDistribution(spec: Distribution, path: string): Quantile 
     case "integer": {
       if (spec.max < spec.min) throw invalid(path, `has no whole numbers from ${spec.min} to ${spec.max}`);
       const size = spec.max - spec.min + 1;
-      if (!Number.isSafeInteger(size)) throw invalid(path, `from ${spec.min} to ${spec.max} is wider than ${Number.MAX_SAFE_INTEGER}`);
+      if (!Number.isSafeInteger(size))
+        throw invalid(path, `from ${spec.min} to ${spec.max} is wider than ${Number.MAX_SAFE_INTEGER}`);
       return (share) => spec.min + Math.floor(share * size);
     }
     case "choice": {
@@ -36,7 +37,11 @@ export function compileDistribution(spec: Distribution, path: string): Quantile 
 }
 
 /** Rounding must not reach `max`, which is excluded, nor fall below `min`. */
-function between({ min, max }: { readonly min: number; readonly max: number }, path: string, value: (share: number) => number): Quantile {
+function between(
+  { min, max }: { readonly min: number; readonly max: number },
+  path: string,
+  value: (share: number) => number,
+): Quantile {
   if (!(max > min)) throw invalid(path, `is empty: max ${max} is not above min ${min}`);
   if (!Number.isFinite(max - min)) throw invalid(path, `from ${min} to ${max} is further than a number can count`);
   return (share) => {
@@ -47,28 +52,28 @@ function between({ min, max }: { readonly min: number; readonly max: number }, p
 
 /** Coefficients of Wichura's algorithm AS 241 (PPND16), highest power first. */
 const CENTRE = [
-  2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457, 13731.693765509461125,
-  1971.5909503065514427, 133.14166789178437745, 3.387132872796366608,
+  2509.0809287301227, 33430.57558358813, 67265.7709270087, 45921.95393154987, 13731.69376550946, 1971.5909503065513,
+  133.14166789178438, 3.3871328727963665,
 ];
 const CENTRE_BELOW = [
-  5226.495278852545925, 28729.085735721942674, 39307.89580009271061, 21213.794301586595867, 5394.1960214247511077,
-  687.1870074920579083, 42.313330701600911252, 1,
+  5226.495278852546, 28729.085735721943, 39307.89580009271, 21213.794301586597, 5394.196021424751, 687.1870074920579,
+  42.31333070160091, 1,
 ];
 const TAIL = [
-  7.7454501427834140764e-4, 0.0227238449892691845833, 0.24178072517745061177, 1.27045825245236838258, 3.64784832476320460504,
-  5.7694972214606914055, 4.6303378461565452959, 1.42343711074968357734,
+  0.0007745450142783414, 0.022723844989269184, 0.2417807251774506, 1.2704582524523684, 3.6478483247632045,
+  5.769497221460691, 4.630337846156546, 1.4234371107496835,
 ];
 const TAIL_BELOW = [
-  1.05075007164441684324e-9, 5.475938084995344946e-4, 0.0151986665636164571966, 0.14810397642748007459, 0.68976733498510000455,
-  1.6763848301838038494, 2.05319162663775882187, 1,
+  1.0507500716444169e-9, 0.0005475938084995345, 0.015198666563616457, 0.14810397642748008, 0.6897673349851,
+  1.6763848301838038, 2.053191626637759, 1,
 ];
 const FAR = [
-  2.01033439929228813265e-7, 2.71155556874348757815e-5, 0.0012426609473880784386, 0.026532189526576123093, 0.29656057182850489123,
-  1.7848265399172913358, 5.4637849111641143699, 6.6579046435011037772,
+  2.0103343992922881e-7, 2.7115555687434876e-5, 0.0012426609473880784, 0.026532189526576124, 0.29656057182850487,
+  1.7848265399172913, 5.463784911164114, 6.657904643501103,
 ];
 const FAR_BELOW = [
-  2.04426310338993978564e-15, 1.4215117583164458887e-7, 1.8463183175100546818e-5, 7.868691311456132591e-4, 0.0148753612908506148525,
-  0.13692988092273580531, 0.59983220655588793769, 1,
+  2.0442631033899397e-15, 1.421511758316446e-7, 1.8463183175100548e-5, 0.0007868691311456133, 0.014875361290850615,
+  0.1369298809227358, 0.599832206555888, 1,
 ];
 
 function polynomial(coefficients: readonly number[], x: number): number {
@@ -83,6 +88,9 @@ export function standardNormal(share: number): number {
     return (q * polynomial(CENTRE, r)) / polynomial(CENTRE_BELOW, r);
   }
   const r = Math.sqrt(-Math.log(q < 0 ? Math.max(2 ** -54, share) : 1 - Math.min(BELOW_ONE, share)));
-  const distance = r <= 5 ? polynomial(TAIL, r - 1.6) / polynomial(TAIL_BELOW, r - 1.6) : polynomial(FAR, r - 5) / polynomial(FAR_BELOW, r - 5);
+  const distance =
+    r <= 5
+      ? polynomial(TAIL, r - 1.6) / polynomial(TAIL_BELOW, r - 1.6)
+      : polynomial(FAR, r - 5) / polynomial(FAR_BELOW, r - 5);
   return q < 0 ? -distance : distance;
 }

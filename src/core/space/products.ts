@@ -12,8 +12,8 @@ export interface NamedSpace extends CompiledSpace {
 export function compileGrid(dimensions: readonly NamedSpace[], path: string): CompiledSpace {
   let length = 1;
   // How far apart, in points, two values of a dimension are.
-  const strides = new Array<number>(dimensions.length);
-  for (const [place, dimension] of [...dimensions.entries()].reverse()) {
+  const strides = dimensions.map(() => 1);
+  for (const [place, dimension] of [...dimensions.entries()].toReversed()) {
     strides[place] = length;
     if (length > MAX_POINTS / dimension.length) throw tooManyCombinations(dimensions, path);
     length *= dimension.length;
@@ -39,7 +39,10 @@ export function compileGrid(dimensions: readonly NamedSpace[], path: string): Co
 
 function tooManyCombinations(dimensions: readonly NamedSpace[], path: string): Error {
   const product = dimensions.reduce((points, dimension) => points * BigInt(dimension.length), 1n);
-  return invalid(path, `has ${product} combinations (${dimensions.map(({ length }) => length).join(" × ")}); the limit is ${MAX_POINTS}`);
+  return invalid(
+    path,
+    `has ${product} combinations (${dimensions.map(({ length }) => length).join(" × ")}); the limit is ${MAX_POINTS}`,
+  );
 }
 
 /** Dimensions of equal length, side by side. */

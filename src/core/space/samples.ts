@@ -12,7 +12,8 @@ export function compileRandom(spec: RandomSpec, path: string): CompiledSpace {
 
 export function compileLatinHypercube(spec: LatinHypercubeSpec, path: string): CompiledSpace {
   const { count, seed } = spec;
-  if (count > MAX_LATIN_POINTS) throw invalid(`${path}.count`, `is ${count}; a Latin hypercube has at most ${MAX_LATIN_POINTS} points`);
+  if (count > MAX_LATIN_POINTS)
+    throw invalid(`${path}.count`, `is ${count}; a Latin hypercube has at most ${MAX_LATIN_POINTS} points`);
   return sampled(spec, path, (name) => {
     const within = uniformStream(seed, name);
     const stratum = permutation(seed, name, count);

@@ -11,7 +11,9 @@ import { MAX_POINTS, MAX_SPACE_DEPTH } from "./spec.ts";
 
 const number = z.number(expected("a finite number"));
 const whole = z.int(expected("a whole number"));
-const count = z.int(expected("a whole number of points, 1 or more")).min(1, expected("a whole number of points, 1 or more"));
+const count = z
+  .int(expected("a whole number of points, 1 or more"))
+  .min(1, expected("a whole number of points, 1 or more"));
 const seed = z.int(expected("a whole number, 0 or more")).min(0, expected("a whole number, 0 or more"));
 const values = z.array(z.unknown(), expected("an array of values"));
 const text = z.string(expected("a text"));
@@ -32,7 +34,9 @@ const SPACES = {
     format: z.enum(["csv", "jsonl"], expected("csv or jsonl")),
     rows: count,
     bytes: count,
-    sha256: z.string(expected("a SHA-256 in hexadecimal")).regex(/^[0-9a-f]{64}$/, expected("a SHA-256 in hexadecimal")),
+    sha256: z
+      .string(expected("a SHA-256 in hexadecimal"))
+      .regex(/^[0-9a-f]{64}$/, expected("a SHA-256 in hexadecimal")),
   }),
 } satisfies Record<SpaceSpec["kind"], z.ZodType>;
 
@@ -66,11 +70,18 @@ function readSpace(value: unknown, path: string, depth: number): SpaceSpec {
   switch (spec.kind) {
     case "grid":
     case "zip":
-      return { ...spec, dimensions: readDimensions(spec.dimensions, path, (inner, at) => readSpace(inner, at, depth + 1)) };
+      return {
+        ...spec,
+        dimensions: readDimensions(spec.dimensions, path, (inner, at) => readSpace(inner, at, depth + 1)),
+      };
     case "random":
     case "latin-hypercube":
       return { ...spec, dimensions: readDimensions(spec.dimensions, path, readDistribution) };
-    default:
+    case "range":
+    case "linspace":
+    case "logspace":
+    case "list":
+    case "file":
       return spec;
   }
 }
@@ -105,7 +116,8 @@ function readShape<Shapes extends Readonly<Record<string, z.ZodType>>>(
   choice: Choice<Shapes>,
 ): z.output<Shapes[keyof Shapes]> {
   const kinds = Object.keys(choice.shapes);
-  if (!isPlainObject(value)) throw invalid(path, `is ${shown(value)}; expected ${choice.what}: an object with a kind of ${kinds.join(", ")}`);
+  if (!isPlainObject(value))
+    throw invalid(path, `is ${shown(value)}; expected ${choice.what}: an object with a kind of ${kinds.join(", ")}`);
   const { kind } = value;
   const found = typeof kind === "string" && Object.hasOwn(choice.shapes, kind) ? choice.shapes[kind] : undefined;
   if (found === undefined) throw invalid(`${path}.kind`, `is ${shown(kind)}; expected one of ${kinds.join(", ")}`);

@@ -26,9 +26,14 @@ function rangeLength({ start, stop, step }: RangeSpec, path: string): number {
   if (step === 0) throw invalid(`${path}.step`, "is 0; expected a step that leads from start to stop");
   if (start === stop || stop > start !== step > 0) {
     const turned = start === stop ? "" : `; use step ${-step}`;
-    throw invalid(path, `has no points: step ${step} does not lead from ${start} to ${stop} (which is excluded)${turned}`);
+    throw invalid(
+      path,
+      `has no points: step ${step} does not lead from ${start} to ${stop} (which is excluded)${turned}`,
+    );
   }
-  const length = [start, stop, step].every(Number.isSafeInteger) ? wholeQuotient(start, stop, step) : roundedQuotient(start, stop, step);
+  const length = [start, stop, step].every(Number.isSafeInteger)
+    ? wholeQuotient(start, stop, step)
+    : roundedQuotient(start, stop, step);
   if (!(length <= MAX_POINTS)) throw invalid(path, `has more than ${MAX_POINTS} points`);
   return length;
 }
@@ -53,13 +58,17 @@ export function compileLinspace(spec: LinspaceSpec, path: string): CompiledSpace
   const span = stop - start;
   if (!Number.isFinite(span * gaps)) throw invalid(path, `from ${start} to ${stop} is further than a number can count`);
   // Multiplying before dividing makes 0 to 100 in 101 steps the whole numbers themselves.
-  return { length: count, at: (index) => (index === gaps && gaps > 0 ? stop : start + (gaps === 0 ? 0 : (index * span) / gaps)) };
+  return {
+    length: count,
+    at: (index) => (index === gaps && gaps > 0 ? stop : start + (gaps === 0 ? 0 : (index * span) / gaps)),
+  };
 }
 
 export function compileLogspace(spec: LogspaceSpec, path: string): CompiledSpace {
   const { start, stop, count } = spec;
   for (const [field, value] of Object.entries({ start, stop })) {
-    if (value <= 0) throw invalid(`${path}.${field}`, `is ${value}; expected a positive number (the value itself, not its exponent)`);
+    if (value <= 0)
+      throw invalid(`${path}.${field}`, `is ${value}; expected a positive number (the value itself, not its exponent)`);
   }
   const from = Math.log(start);
   const span = Math.log(stop) - from;

@@ -50,9 +50,9 @@ export const fairnessCases: CaseGroup = {
       name: "executions of equal priority share within large claims",
       promises: [5],
       run: async (world) => {
-        const ids = [await world.submit(batch(200)), await world.submit(sweep(1_000_000, 10)), await world.submit(batch(200))];
-        const counts = await shares(world, { rounds: 4, max: 30, finish: true });
-        for (const id of ids) assertNear(counts.get(id), 40);
+        const ids = [await world.submit(batch(1_000)), await world.submit(sweep(1_000_000, 10)), await world.submit(batch(1_000))];
+        const counts = await shares(world, { rounds: 12, max: 50, finish: true });
+        for (const id of ids) assertNear(counts.get(id), 200);
       },
     },
     {

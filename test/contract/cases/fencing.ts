@@ -140,7 +140,6 @@ export const fencingCases: CaseGroup = {
           completed({ ...task, executionId: arrayId }),
           { ...chunkDone(chunk), lease: { ...refOf(chunk), token: "nonsense" } },
           { ...chunkDone(chunk), lease: { ...refOf(chunk), start: 5 } },
-          { ...chunkDone(chunk), lease: { ...refOf(chunk), start: 10 } },
           { ...chunkDone(chunk), lease: { ...refOf(chunk), start: 1_000 } },
           { ...chunkDone(chunk), lease: { ...refOf(chunk), replica: 1 } },
         ];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
-import { defineTask, isTaskDefinition, TASK_BRAND, type TaskDefinition } from "../../../src/sdk/task.ts";
+import { defineTask, isTaskDefinition, TASK_BRAND, type TaskDefinition, type UncheckedTaskOptions } from "../../../src/sdk/task.ts";
 import { square } from "../../fixtures/sdk/tasks.ts";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -61,7 +61,7 @@ test("settings are read in their units", () => {
 });
 
 test("a setting out of its range is refused by name", () => {
-  const cases: readonly [Partial<Parameters<typeof defineTask<number, number>>[0]>, RegExp][] = [
+  const cases: readonly [Partial<UncheckedTaskOptions<number, number>>, RegExp][] = [
     [{ name: " " }, /^name of a task is " "/],
     [{ retry: -1 }, /^retry of task t: limit is -1; expected a whole number, 0 to 1000\.$/],
     [{ retry: { jitter: 2 } }, /^retry of task t: jitter is 2; expected 0 to 1\.$/],
@@ -73,7 +73,7 @@ test("a setting out of its range is refused by name", () => {
     [{ timeout: "30" as "30s" }, /^timeout of task t is "30"; expected a duration/],
   ];
   for (const [wrong, message] of cases) {
-    assert.throws(() => defineTask<number, number>({ name: "t", run: () => 1, ...wrong } as never), { code: "INVALID_OPTION", message });
+    assert.throws(() => defineTask<number, number>({ name: "t", run: () => 1, ...wrong }), { code: "INVALID_OPTION", message });
   }
 });
 

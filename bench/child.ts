@@ -1,0 +1,51 @@
+/**
+ * A process of the benchmark that answers one request at a time over its IPC channel. It ends by
+ * itself when the driver goes away.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+
+type Answer = { readonly answer: unknown } | { readonly problem: string };
+
+export class Child {
+  readonly #process: ChildProcess;
+
+  constructor(module: string) {
+    this.#process = fork(module, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  }
+
+  async ask<Reply>(request: object): Promise<Reply> {
+    const answered = once(this.#process, "message") as Promise<[Answer]>;
+    const ended = once(this.#process, "exit").then(([code, signal]: unknown[]) => {
+      throw new Error(`A process of the benchmark ended early (${String(code ?? signal)}).`);
+    });
+    this.#process.send(request);
+    const [reply] = await Promise.race([answered, ended]);
+    if ("problem" in reply) throw new Error(reply.problem);
+    return reply.answer as Reply;
+  }
+
+  /** Lets the process end in order. */
+  async end(): Promise<void> {
+    const ended = once(this.#process, "exit");
+    this.#process.disconnect();
+    await ended;
+  }
+}
+
+/** The other side: answers every request with what `handle` returns, and cleans up at the end. */
+export function serveRequests(handle: (request: never) => Promise<unknown>, cleanUp: () => Promise<void>): void {
+  process.on("message", (request: unknown) => {
+    handle(request as never).then(
+      (answer) => process.send?.({ answer: answer ?? null }),
+      (thrown: unknown) =>
+        process.send?.({ problem: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) }),
+    );
+  });
+  process.on("disconnect", () => {
+    cleanUp().then(
+      () => process.exit(0),
+      () => process.exit(1),
+    );
+  });
+}

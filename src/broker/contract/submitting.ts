@@ -1,0 +1,100 @@
+/** What is submitted to a broker. */
+import type { ChunkPlan } from "../../core/chunking.ts";
+import type { RetryPolicy } from "../../core/retry.ts";
+
+/** One piece of work to run. Becomes an execution. */
+export interface Submission {
+  /** Two submissions with the same key are one execution (promise 7). Without a key each is new. */
+  readonly key?: string;
+  readonly name: string;
+  readonly kind: ExecutionKind;
+  /** 1…10, 10 most urgent. */
+  readonly priority: number;
+  readonly groups: readonly TaskGroup[];
+  /** More tasks may follow by `extend`; the execution cannot complete before it is sealed. */
+  readonly open?: boolean;
+  /** Dead letters after which the rest of the execution is cancelled and it fails. Absent: never. */
+  readonly maxFailures?: number;
+  readonly verify?: VerifyPlan;
+  /** How long the ended execution is kept, milliseconds. */
+  readonly retentionMs?: number;
+  /** JSON text of the submitter (aggregation, labels …), handed back with the execution. */
+  readonly meta?: string;
+}
+
+export type ExecutionKind = "sweep" | "workflow" | "batch" | "experiment";
+
+/** Tasks that share everything but their input. Tasks are numbered through the execution from 0. */
+export interface TaskGroup {
+  readonly name: string;
+  /** JSON text that tells a worker's runner what to call. */
+  readonly handler: string;
+  readonly pool: string;
+  /** Capabilities that a worker must all have. */
+  readonly requires: readonly string[];
+  readonly retry: RetryPolicy;
+  /** Losses of a worker after which a task is a poison pill. */
+  readonly maxLosses: number;
+  /** Per task; for an array per item. Absent: no limit. */
+  readonly timeoutMs?: number;
+  /** Per runner process. Absent: the worker's own limit. */
+  readonly memoryLimitMb?: number;
+  /** First start not before this long after submission, milliseconds. */
+  readonly delayMs?: number;
+  readonly work: TaskList | ItemArray;
+}
+
+/** Separate tasks, one per input. */
+export interface TaskList {
+  readonly kind: "tasks";
+  /** JSON texts, one per task. */
+  readonly inputs: readonly string[];
+  /**
+   * For each task the numbers (in the execution, lower than its own) of the tasks that must have
+   * completed before it starts. Absent or empty: starts at once. If a parent fails for good, is
+   * cancelled or skipped, the task is skipped.
+   */
+  readonly after?: readonly (readonly number[])[];
+}
+
+/** One task that stands for items 0…length−1; chunks are carved off as workers claim. */
+export interface ItemArray {
+  readonly kind: "array";
+  readonly length: number;
+  readonly chunk: ChunkPlan;
+  /** JSON text from which a runner computes the input of item i. */
+  readonly source: string;
+  /** `discard` keeps only the chunks' partials, so that a huge sweep needs no room per item. */
+  readonly results: "keep" | "discard";
+}
+
+/** Runs a sample of chunks more than once, on different workers, and compares. Arrays only. */
+export interface VerifyPlan {
+  /** Share of chunks, 0…1. The first chunk is always in the sample. */
+  readonly sample: number;
+  /** Runs per sampled chunk, the first one included: 2 or more. */
+  readonly replicas: number;
+  /** Numbers may differ by this much, relative to the larger one. 0: bit for bit. */
+  readonly tolerance: number;
+  readonly seed: number;
+}
+
+export interface SubmitParams {
+  readonly submissions: readonly Submission[];
+}
+
+export interface SubmitReceipt {
+  readonly executionId: string;
+  /** False when the key was known and this is the earlier execution. */
+  readonly created: boolean;
+}
+
+/** Adds tasks to an open execution. */
+export interface ExtendParams {
+  readonly executionId: string;
+  /** 1, 2, 3 … in order. A part that was already taken is accepted again without effect. */
+  readonly part: number;
+  readonly groups: readonly TaskGroup[];
+  /** No part follows. */
+  readonly seal: boolean;
+}

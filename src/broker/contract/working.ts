@@ -1,0 +1,161 @@
+/** What workers and brokers say to each other. */
+import type { Failure } from "../../core/failure.ts";
+
+export interface WorkerProfile {
+  /** Stable name of the worker; "different workers" of a verification are different names. */
+  readonly worker: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly pools: readonly string[];
+  readonly capabilities: readonly string[];
+  /** Attempts it runs at the same time. */
+  readonly slots: number;
+}
+
+export interface OpenSessionReply {
+  readonly session: string;
+  /** Send a heartbeat this often. */
+  readonly heartbeatMs: number;
+  /** After this much silence the session is dead. */
+  readonly deadAfterMs: number;
+}
+
+export interface HeartbeatParams {
+  readonly session: string;
+  /** Attempts running now. */
+  readonly running: number;
+}
+
+/** What a worker must do; carried by every reply to its session. */
+export interface Directives {
+  /** Leases to stop: abort, and kill after the grace time. Their outcomes no longer count. */
+  readonly cancel: readonly LeaseRef[];
+  /** Finish what runs, claim nothing more, leave. */
+  readonly drain: boolean;
+}
+
+/** Names one attempt. */
+export interface LeaseRef {
+  readonly executionId: string;
+  readonly task: number;
+  /** First item of the chunk; only for arrays. */
+  readonly start?: number;
+  /** 1 and up for replicas of a verified chunk; absent for the chunk itself. */
+  readonly replica?: number;
+  /** The fencing token: opaque, never given out twice for one task. */
+  readonly token: string;
+}
+
+/** The right, and all that is needed, to run one attempt. */
+export interface Lease extends LeaseRef {
+  /** Key into ClaimReply.specs. */
+  readonly spec: string;
+  /** 1 for the first try. Counts failures and losses alike. */
+  readonly attempt: number;
+  /** End of the chunk, exclusive; only for arrays. */
+  readonly end?: number;
+  /** JSON text; only for separate tasks. */
+  readonly input?: string;
+  /** Results of the parents by task number, as JSON texts; only where there are parents. */
+  readonly parents?: Readonly<Record<number, string>>;
+  /** The runner must announce every item before it starts, because an earlier attempt died on one. */
+  readonly careful?: boolean;
+}
+
+/** What all leases of one task group share. */
+export interface LeaseSpec {
+  readonly name: string;
+  readonly handler: string;
+  readonly source?: string;
+  readonly results?: "keep" | "discard";
+  readonly timeoutMs?: number;
+  readonly memoryLimitMb?: number;
+}
+
+export interface ClaimRequest {
+  /** At most this many leases; a chunk is one lease. */
+  readonly max: number;
+  /** Wait this long for work if there is none. 0: answer at once. At most MAX_WAIT_MS. */
+  readonly waitMs: number;
+}
+
+export interface ClaimParams extends ClaimRequest {
+  readonly session: string;
+}
+
+export interface ClaimReply extends Directives {
+  readonly leases: readonly Lease[];
+  readonly specs: Readonly<Record<string, LeaseSpec>>;
+}
+
+export type Outcome =
+  | CompletedTask
+  | CompletedChunk
+  | FailedAttempt
+  /** Handed back unfinished (drain, prefetched but not started): no failure, no loss, runs again at once. */
+  | { readonly kind: "returned"; readonly lease: LeaseRef };
+
+interface RanAttempt {
+  readonly lease: LeaseRef;
+  readonly durationMs: number;
+  readonly output?: CapturedOutput;
+}
+
+export interface CompletedTask extends RanAttempt {
+  readonly kind: "completed";
+  /** JSON text. */
+  readonly result: string;
+}
+
+export interface CompletedChunk extends RanAttempt {
+  readonly kind: "chunk";
+  /** JSON text of an array: one entry per item in order, `null` for failed ones; absent when results are discarded. */
+  readonly values?: string;
+  /** JSON text: the chunk's aggregate, to be merged with the others. Covers only items that succeeded. */
+  readonly partial?: string;
+  /** Items that failed, ascending; each is retried by itself. */
+  readonly failures: readonly ItemFailure[];
+}
+
+export interface ItemFailure {
+  readonly item: number;
+  readonly failure: Failure;
+}
+
+export interface FailedAttempt extends RanAttempt {
+  readonly kind: "failed";
+  readonly failure: Failure;
+  /**
+   * For chunks: the item that was running when the attempt died, if known. Known: that item alone
+   * is charged and the rest runs again at once. Unknown: the chunk runs again carefully.
+   */
+  readonly culprit?: number;
+}
+
+/** What the user's code wrote, each cut to MAX_OUTPUT_BYTES (the end is kept). */
+export interface CapturedOutput {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly truncated: boolean;
+}
+
+export interface CommitParams {
+  readonly session: string;
+  readonly outcomes: readonly Outcome[];
+  /** Claims in the same step. */
+  readonly claim?: ClaimRequest;
+}
+
+export interface CommitReply extends ClaimReply {
+  /** One per outcome, in order. `refused`: LEASE_LOST; nothing changed. */
+  readonly verdicts: readonly ("accepted" | "refused")[];
+}
+
+export interface CloseSessionParams {
+  readonly session: string;
+  /**
+   * `left`: the worker goes in order; leases it still holds are handed back.
+   * `lost`: it died (its supervisor or its socket says so); leases it held count as lost attempts.
+   */
+  readonly reason: "left" | "lost";
+}

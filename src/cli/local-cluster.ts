@@ -1,0 +1,175 @@
+/**
+ * A broker and worker processes on this machine for the time of one command: `run`, `up`, `demo`.
+ *
+ * Opened from bottom to top (broker, then workers) and closed in reverse, so that workers hand back
+ * what they hold while there is still somebody to hand it to.
+ */
+import path from "node:path";
+import { parseBrokerAddress } from "../app/broker-address.ts";
+import { type LocalWorker, type LocalWorkers, type LocalWorkersOptions, startLocalWorkers, type WorkerExit } from "../app/local-workers.ts";
+import { openBroker } from "../app/open-broker.ts";
+import type { Broker } from "../broker/contract.ts";
+import { MAX_PAGE } from "../broker/limits.ts";
+import type { SettingName, Settings } from "../config/index.ts";
+import { HoldfastError } from "../errors/index.ts";
+import { Client } from "../sdk/client.ts";
+import { orAborted } from "../sdk/follow.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { type CliContext, settingsOf } from "./context.ts";
+import { loggerOf } from "./with-broker.ts";
+
+export interface ClusterWorkers {
+  readonly count: number;
+  /** Workers are named `PREFIX-1`, `PREFIX-2` … Default: this machine and process. */
+  readonly namePrefix?: string;
+  /** Start another in place of one that died; and tell the broker of its death, which it would otherwise find out itself. */
+  readonly replaceLost: boolean;
+  /** Default: a file beside the store. */
+  readonly log?: LocalWorkersOptions["log"];
+}
+
+export interface LocalCluster {
+  readonly settings: Settings;
+  readonly broker: Broker;
+  readonly client: Client;
+  /** Rejects with WORKER_FAILED when no worker is left, or none stays alive. */
+  readonly workersGone: Promise<never>;
+  startWorkers(workers: ClusterWorkers): void;
+  /** Resolves when that many workers have a session. */
+  workersLive(count: number, signal: AbortSignal): Promise<void>;
+  pidOf(worker: string): number | undefined;
+  /** Stops the workers, then closes the broker. `hurry`: kills workers that have not left at once. */
+  close(options?: { readonly hurry?: boolean }): Promise<void>;
+}
+
+/** So many deaths per worker within this time mean that workers cannot live here. */
+const DEATHS_PER_WORKER = 4;
+const DEATHS_WITHIN_MS = 30_000;
+const LIVE_READ_WAIT_MS = 1_000;
+
+type Open = (how: { readonly settings: Settings; readonly logger: Logger }) => Promise<Broker>;
+
+/**
+ * The broker that the flags, the environment or the settings file name; `open` may open it in
+ * another way.
+ *
+ * @throws HoldfastError those of loadSettings and openBroker.
+ */
+export async function openLocalCluster(context: CliContext, flags: Readonly<Partial<Record<SettingName, unknown>>>, open: Open = openNamed): Promise<LocalCluster> {
+  const settings = settingsOf(context, flags);
+  const logger = loggerOf(context, settings);
+  const broker = await open({ settings, logger });
+  return new Cluster({ context, settings, logger, broker });
+}
+
+function openNamed({ settings, logger }: { readonly settings: Settings; readonly logger: Logger }): Promise<Broker> {
+  return openBroker(settings.broker, { settings, logger });
+}
+
+interface ClusterParts {
+  readonly context: CliContext;
+  readonly settings: Settings;
+  readonly logger: Logger;
+  readonly broker: Broker;
+}
+
+class Cluster implements LocalCluster {
+  readonly settings: Settings;
+  readonly broker: Broker;
+  readonly client: Client;
+  readonly workersGone: Promise<never>;
+  readonly #parts: ClusterParts;
+  readonly #giveUp: (error: HoldfastError) => void;
+  #pool: LocalWorkers | undefined;
+  #forget: (() => void) | undefined;
+  #deaths: number[] = [];
+
+  constructor(parts: ClusterParts) {
+    const gone = Promise.withResolvers<never>();
+    // Whoever waits for work to end listens; a command that does not wait must not die of it.
+    gone.promise.catch(ignore);
+    this.#parts = parts;
+    this.settings = parts.settings;
+    this.broker = parts.broker;
+    this.client = new Client({ broker: parts.broker });
+    this.workersGone = gone.promise;
+    this.#giveUp = gone.reject;
+  }
+
+  startWorkers(workers: ClusterWorkers): void {
+    const { settings, broker, logger, context } = this.#parts;
+    const pool = startLocalWorkers({
+      address: absoluteAddress(settings.broker),
+      count: workers.count,
+      settings,
+      restart: workers.replaceLost,
+      log: workers.log ?? workerLog(settings),
+      logger,
+      ...(workers.replaceLost ? { broker } : {}),
+      ...(workers.namePrefix === undefined ? {} : { namePrefix: workers.namePrefix }),
+      onExit: (worker, exit) => this.#onExit(worker, { exit, count: workers.count }),
+    });
+    this.#pool = pool;
+    this.#forget = context.interrupts.onForced(() => {
+      for (const worker of pool.workers) worker.kill("SIGKILL");
+    });
+    void Promise.all(pool.workers.map(({ exited }) => exited)).then(() => this.#giveUp(new HoldfastError("WORKER_FAILED", { worker: "s of this command", how: "all have exited" })));
+  }
+
+  async workersLive(count: number, signal: AbortSignal): Promise<void> {
+    let cursor = 0;
+    const live = new Set<string>();
+    while (live.size < count) {
+      const reading = this.broker.readEvents({ cursor, limit: MAX_PAGE, waitMs: LIVE_READ_WAIT_MS });
+      const page = await orAborted(Promise.race([reading, this.workersGone]), signal);
+      cursor = page.cursor;
+      for (const { change } of page.events) {
+        if (change.kind !== "session") continue;
+        if (change.state === "opened") live.add(change.worker);
+        else live.delete(change.worker);
+      }
+    }
+  }
+
+  pidOf(worker: string): number | undefined {
+    return this.#pool?.workers.find(({ name }) => name === worker)?.pid;
+  }
+
+  async close({ hurry = false }: { readonly hurry?: boolean } = {}): Promise<void> {
+    try {
+      await this.#pool?.stop(hurry ? { patienceMs: 0 } : {});
+      this.#forget?.();
+    } finally {
+      await this.broker.close();
+    }
+  }
+
+  #onExit(worker: LocalWorker, { exit, count }: { readonly exit: WorkerExit; readonly count: number }): void {
+    const now = Date.now();
+    this.#deaths = [...this.#deaths.filter((at) => at > now - DEATHS_WITHIN_MS), now];
+    if (this.#deaths.length < DEATHS_PER_WORKER * count) return;
+    const log = workerLog(this.settings);
+    const where = typeof log === "string" ? "" : `; see ${log.file}`;
+    this.#giveUp(new HoldfastError("WORKER_FAILED", { worker: worker.name, how: `${howItEnded(exit)}, as others did again and again${where}` }));
+  }
+}
+
+/** Workers run in this process's folder too, but an absolute path says the same in a log. */
+function absoluteAddress(address: string): string {
+  const parsed = parseBrokerAddress(address);
+  return parsed.kind === "home" && !address.startsWith("sqlite:") ? path.resolve(address) : address;
+}
+
+/** Beside the store, so that their lines do not run through ours; nowhere when the store is elsewhere. */
+function workerLog(settings: Settings): NonNullable<LocalWorkersOptions["log"]> {
+  const parsed = parseBrokerAddress(settings.broker);
+  return parsed.kind === "home" ? { file: path.join(path.dirname(parsed.file), "workers.log") } : "ignore";
+}
+
+function howItEnded({ code, signal }: WorkerExit): string {
+  return signal === null ? `exit code ${code ?? "unknown"}` : `killed by ${signal}`;
+}
+
+function ignore(): void {
+  // Told to those who listen.
+}

@@ -1,0 +1,121 @@
+/** What came out of an execution: for `run --json`, and as lines for a person. */
+import type { Execution, FailedItems } from "../sdk/execution.ts";
+import type { ExecutionStatus } from "../sdk/progress.ts";
+import type { Result } from "../sdk/results.ts";
+import { HoldfastError } from "../errors/index.ts";
+import { answerLines, compact, resultLines } from "./answer-lines.ts";
+import { count, counted, duration } from "./terminal/figures.ts";
+import type { Screen } from "./terminal/screen.ts";
+import { cut, printable, wrap } from "./terminal/text-width.ts";
+
+type Look = Pick<Screen, "terminal" | "theme">;
+
+export interface RunReport extends Pick<ExecutionStatus, "executionId" | "name" | "kind" | "state" | "counters" | "retries" | "lostAttempts" | "verification"> {
+  readonly wallMs: number;
+  readonly itemsPerSecond: number;
+  /** What `reduce` made; absent where the sweep has none. */
+  readonly aggregate?: unknown;
+  /** The first results, where there is no `reduce`; `holdfast results` has all. */
+  readonly firstResults?: readonly Pick<Result<unknown, unknown>, "index" | "point" | "value">[];
+  readonly failures: readonly FailedItems<unknown>[];
+}
+
+const FIRST_RESULTS = 10;
+const FAILURES_SHOWN = 5;
+const POINT_COLUMNS = 60;
+
+export async function makeRunReport(execution: Execution): Promise<RunReport> {
+  const { executionId, name, kind, state, counters, retries, lostAttempts, verification, createdAt, startedAt, endedAt } = await execution.status();
+  const wallMs = (endedAt ?? createdAt) - (startedAt ?? createdAt);
+  return {
+    executionId,
+    name,
+    kind,
+    state,
+    counters,
+    retries,
+    lostAttempts,
+    ...(verification === undefined ? {} : { verification }),
+    wallMs,
+    itemsPerSecond: Math.round((counters.completed * 1_000) / Math.max(1, wallMs)),
+    ...(await answerOf(execution)),
+    failures: counters.failed > 0 ? await execution.failures() : [],
+  };
+}
+
+async function answerOf(execution: Execution): Promise<Pick<RunReport, "aggregate" | "firstResults">> {
+  try {
+    return { aggregate: await execution.aggregate({ follow: false }) };
+  } catch (thrown) {
+    // The sweep has no `reduce`; then its first results are the answer.
+    if (!HoldfastError.is(thrown, "INVALID_OPTION")) throw thrown;
+  }
+  const firstResults: Pick<Result<unknown, unknown>, "index" | "point" | "value">[] = [];
+  for await (const { index, point, value } of execution.results({ ordered: true, follow: false })) {
+    firstResults.push({ index, point, value });
+    if (firstResults.length === FIRST_RESULTS) break;
+  }
+  return { firstResults };
+}
+
+/** The end of a `run`: how it ended, the answer, what failed. */
+export function outcomeLines(look: Look, report: RunReport): string[] {
+  return [...endingLines(look, report), ...answerPart(look, report), ...failureLines(look, report)];
+}
+
+function endingLines(look: Look, report: RunReport): string[] {
+  const { theme } = look;
+  const { counters, state, wallMs } = report;
+  const clean = state === "completed" && counters.failed === 0;
+  const sign = clean ? theme.good(theme.signs.check) : theme.bad(theme.signs.cross);
+  const unit = report.kind === "sweep" ? "point" : "input";
+  const extras = [
+    ...(report.retries > 0 ? [counted(report.retries, "retry", "retries")] : []),
+    ...(report.lostAttempts > 0 ? [`${counted(report.lostAttempts, "attempt")} lost with a worker and run again`] : []),
+    ...(counters.failed > 0 ? [`${count(counters.failed)} failed`] : []),
+    ...(counters.cancelled > 0 ? [`${count(counters.cancelled)} cancelled`] : []),
+    ...verificationNote(report),
+  ];
+  const done = `${count(counters.completed)} of ${counted(counters.total, unit)} ${state === "completed" ? "completed" : `completed, execution ${state}`}`;
+  const text = `${done} in ${duration(wallMs)} (${count(report.itemsPerSecond)}/s)${extras.length > 0 ? `; ${extras.join(", ")}` : ""}`;
+  return wrap(text, look.terminal.columns - 3).map((line, at) => `${at === 0 ? sign : " "} ${line}`);
+}
+
+function verificationNote({ verification }: RunReport): string[] {
+  if (verification === undefined) return [];
+  const { agreed, disagreed } = verification;
+  return disagreed === 0 ? [`${counted(agreed, "chunk")} verified`] : [`${counted(disagreed, "chunk")} of ${count(agreed + disagreed)} DISAGREED when run twice`];
+}
+
+function answerPart(look: Look, report: RunReport): string[] {
+  if (report.counters.completed === 0) return [];
+  if (report.aggregate !== undefined) return ["", ...answerLines(look, report.aggregate)];
+  const results = report.firstResults ?? [];
+  const rest = report.counters.completed - results.length;
+  const note = rest > 0 ? [look.theme.faint(cut(`  and ${count(rest)} more: holdfast results ${report.executionId}`, look.terminal.columns - 1, look.theme.signs.ellipsis))] : [];
+  return results.length === 0 ? [] : ["", ...resultLines(look, results), ...note];
+}
+
+function failureLines(look: Look, report: RunReport): string[] {
+  const { failures } = report;
+  if (failures.length === 0) return [];
+  const shown = failures.slice(0, FAILURES_SHOWN).flatMap((failed) => {
+    const text = `${which(failed, report.kind)}: ${printable(failed.failure.message)} (${failed.failure.class}, ${tries(failed)})`;
+    return wrap(text, look.terminal.columns - 3).map((line, at) => `${at === 0 ? look.theme.bad(look.theme.signs.cross) : " "} ${line}`);
+  });
+  const rest = failures.length - FAILURES_SHOWN;
+  return ["", ...shown, ...(rest > 0 ? [look.theme.faint(`  and ${count(rest)} more`)] : [])];
+}
+
+function which(failed: FailedItems<unknown>, kind: RunReport["kind"]): string {
+  const unit = kind === "sweep" ? "point" : "input";
+  if (failed.count > 1) return `${unit}s ${count(failed.index)} to ${count(failed.index + failed.count - 1)}`;
+  const point = cut(compact(failed.point), POINT_COLUMNS, "...");
+  return `${unit} ${count(failed.index)}${point === "" ? "" : ` (${point})`}`;
+}
+
+function tries(failed: FailedItems<unknown>): string {
+  const total = failed.failures + failed.losses;
+  const lost = failed.losses > 0 ? `, ${counted(failed.losses, "worker")} lost under it` : "";
+  return `tried ${total === 1 ? "once" : `${total} times`}${lost}`;
+}

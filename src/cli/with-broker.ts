@@ -1,0 +1,48 @@
+/** A broker for the time of one command. */
+import { existsSync } from "node:fs";
+import { parseBrokerAddress } from "../app/broker-address.ts";
+import { openBroker } from "../app/open-broker.ts";
+import type { Broker } from "../broker/contract.ts";
+import type { Settings } from "../config/index.ts";
+import { HoldfastError } from "../errors/index.ts";
+import { Client } from "../sdk/client.ts";
+import { createLogger, type Logger } from "../telemetry/log.ts";
+import { type CliContext, settingsOf } from "./context.ts";
+
+export interface OpenedBroker {
+  readonly client: Client;
+  readonly broker: Broker;
+}
+
+/** A command that only looks does not wait as long for an owner that hangs as a worker would. */
+const GIVE_UP_AFTER_MS = 10_000;
+
+/**
+ * Opens the broker that the flags, the environment or the settings file name, and closes it after
+ * `action`. For commands that look at work or steer it: a store that is not there is not made.
+ *
+ * @throws HoldfastError BROKER_UNREACHABLE, those of openBroker, and what `action` throws.
+ */
+export async function withBroker<T>(context: CliContext, flags: { readonly broker?: string }, action: (opened: OpenedBroker) => Promise<T>): Promise<T> {
+  const settings = settingsOf(context, { broker: flags.broker });
+  requireStore(settings.broker);
+  const broker = await openBroker(settings.broker, { settings, logger: loggerOf(context, settings), giveUpAfterMs: GIVE_UP_AFTER_MS });
+  try {
+    return await action({ broker, client: new Client({ broker }) });
+  } finally {
+    await broker.close();
+  }
+}
+
+/** The log of a command goes to standard error, above whatever is redrawn there. */
+export function loggerOf(context: CliContext, settings: Settings): Logger {
+  const destination = { write: (line: string) => context.err.print(line.trimEnd()) };
+  const secrets = settings.token === undefined ? [] : [settings.token];
+  return createLogger({ level: settings.logLevel, format: settings.logFormat, destination, secrets });
+}
+
+function requireStore(address: string): void {
+  const parsed = parseBrokerAddress(address);
+  if (parsed.kind === "remote" || existsSync(parsed.file)) return;
+  throw new HoldfastError("BROKER_UNREACHABLE", { url: parsed.file, problem: "there is no store yet; `holdfast run FILE` or `holdfast up` makes one" });
+}

@@ -1,0 +1,232 @@
+/**
+ * A submitted piece of work: watch it, steer it, read what comes out of it.
+ *
+ * The handle holds no state of the execution; every answer is the broker's. So a handle may be
+ * dropped and made again (`client.get`), in another process, at any time.
+ */
+import type { Broker, BrokerEvent, DeadLetter, VerificationReport } from "../broker/contract.ts";
+import { MAX_PAGE } from "../broker/limits.ts";
+import { compileAggregator } from "../core/aggregate.ts";
+import { isExecutionEnded } from "../core/states.ts";
+import { HoldfastError } from "../errors/index.ts";
+import type { Clock } from "../util/clock.ts";
+import type { ExecutionReader } from "./definition.ts";
+import { followEvents, followResults, untilEnded } from "./follow.ts";
+import { type ExecutionStatus, type Progress, toStatus, watchProgress } from "./progress.ts";
+import { findReducers } from "./reducer.ts";
+import { type Result, streamResults } from "./results.ts";
+
+export interface WaitOptions {
+  /** Throw when the execution failed or was cancelled. Default true. */
+  readonly throwOnFailure?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface ResultsOptions {
+  /** In index order instead of commit order. Default false. */
+  readonly ordered?: boolean;
+  /** False: only what is committed now, without waiting for more. Default true. */
+  readonly follow?: boolean;
+  /** With `ordered`: most values that wait for their turn in memory; what is beyond is read again. Default 100,000. */
+  readonly bufferedItems?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface ProgressOptions {
+  /** Shortest time between two looks, milliseconds. Default 100. */
+  readonly everyMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface AggregateOptions {
+  /** False: of what is committed now. Default true: of the ended execution. */
+  readonly follow?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface EventsOptions {
+  /** Events after this one. Default 0: from the first that is kept. */
+  readonly cursor?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** An input, or a range of a sweep's points, that failed for good. */
+export interface FailedItems<Point> extends Pick<DeadLetter, "failure" | "failures" | "losses" | "at"> {
+  /** The first of them. */
+  readonly index: number;
+  /** How many in a row. */
+  readonly count: number;
+  /** The point of the first. */
+  readonly point: Point;
+}
+
+const DEFAULT_BUFFERED_ITEMS = 100_000;
+const DEFAULT_PROGRESS_MS = 100;
+
+export interface ExecutionOrigin {
+  readonly broker: Broker;
+  readonly clock: Clock;
+  readonly id: string;
+  readonly reader: ExecutionReader;
+}
+
+/**
+ * The handle of an execution.
+ *
+ * @example
+ * const execution = await client.submit(sweep(crossValidate, { over, reduce: topK("accuracy", 10) }));
+ * for await (const { point, value } of execution.results()) console.log(point, value);
+ * const { entries } = await execution.aggregate();
+ */
+export class Execution<Point = unknown, Value = unknown, Aggregate = unknown> {
+  readonly id: string;
+  readonly #broker: Broker;
+  readonly #clock: Clock;
+  readonly #reader: ExecutionReader;
+
+  constructor(origin: ExecutionOrigin) {
+    this.id = origin.id;
+    this.#broker = origin.broker;
+    this.#clock = origin.clock;
+    this.#reader = origin.reader;
+  }
+
+  /** State, counters and times, now. */
+  async status(): Promise<ExecutionStatus> {
+    return toStatus(await this.#broker.getExecution({ executionId: this.id }));
+  }
+
+  /**
+   * Resolves with the last status when the execution has ended.
+   *
+   * @throws HoldfastError EXECUTION_FAILED or EXECUTION_CANCELLED, unless `throwOnFailure` is false.
+   * @example const { counters } = await execution.wait();
+   */
+  async wait(options: WaitOptions = {}): Promise<ExecutionStatus> {
+    const view = await untilEnded(this.#broker, { executionId: this.id, signal: options.signal });
+    const status = toStatus(view);
+    if (options.throwOnFailure !== false) refuseFailure(status);
+    return status;
+  }
+
+  /**
+   * Every result as it is committed, until the execution has ended. Each comes once, whatever
+   * happened to workers meanwhile; a second call starts again from the first.
+   *
+   * @throws HoldfastError INVALID_OPTION for a sweep with `results: "discard"`.
+   * @example for await (const { index, point, value } of execution.results()) console.log(index, point, value);
+   */
+  results(options: ResultsOptions = {}): AsyncGenerator<Result<Point, Value>, void> {
+    return streamResults<Point, Value>({
+      broker: this.#broker,
+      executionId: this.id,
+      openPoints: this.#reader.openPoints,
+      ordered: options.ordered ?? false,
+      follow: options.follow ?? true,
+      bufferedItems: options.bufferedItems ?? DEFAULT_BUFFERED_ITEMS,
+      signal: options.signal,
+    });
+  }
+
+  /**
+   * Progress after every change, the first at once and the last of the ended execution.
+   *
+   * @example for await (const { done, total, etaMs } of execution.progress()) console.log(done, total, etaMs);
+   */
+  progress(options: ProgressOptions = {}): AsyncGenerator<Progress, void> {
+    return watchProgress({
+      broker: this.#broker,
+      clock: this.#clock,
+      executionId: this.id,
+      everyMs: options.everyMs ?? DEFAULT_PROGRESS_MS,
+      signal: options.signal,
+    });
+  }
+
+  /**
+   * The answer of the sweep's `reduce` over every point that succeeded. Only the chunks' partials
+   * travel, and each is merged once.
+   *
+   * @throws HoldfastError INVALID_OPTION when the sweep has no `reduce`.
+   * @example const { best } = await execution.aggregate();
+   */
+  async aggregate(options: AggregateOptions = {}): Promise<Aggregate> {
+    const { reduce, reducers } = this.#reader;
+    if (reduce === undefined) {
+      throw new HoldfastError("INVALID_OPTION", { option: "reduce", value: "missing", expected: "a sweep that was submitted with one" });
+    }
+    const aggregator = compileAggregator(reduce, await findReducers(reduce, reducers));
+    const sum = aggregator.empty();
+    const pages = followResults(this.#broker, { executionId: this.id, partialsOnly: true, follow: options.follow ?? true, signal: options.signal });
+    for await (const { rows } of pages) {
+      for (const { partial } of rows) if (partial !== undefined) aggregator.merge(sum, aggregator.decode(partial));
+    }
+    return aggregator.finish(sum) as Aggregate;
+  }
+
+  /** Inputs and points that failed for good, with their failures: the first thousand. */
+  async failures(): Promise<readonly FailedItems<Point>[]> {
+    const { letters } = await this.#broker.listDeadLetters({ executionId: this.id, limit: MAX_PAGE });
+    const points = await this.#reader.openPoints();
+    try {
+      return letters.map(({ task, start, end, failure, failures, losses, at }) => {
+        const index = start ?? task;
+        return { index, count: (end ?? index + 1) - index, point: points.at(index) as Point, failure, failures, losses, at };
+      });
+    } finally {
+      points.close();
+    }
+  }
+
+  /** What came out of `verify` so far; undefined when nothing was to be verified. Final once the execution has ended. */
+  async verification(): Promise<VerificationReport | undefined> {
+    return (await this.#broker.getExecution({ executionId: this.id })).verification;
+  }
+
+  /** Ends the execution now. What is committed stays. @throws HoldfastError EXECUTION_ENDED */
+  async cancel(reason?: string): Promise<ExecutionStatus> {
+    return toStatus(await this.#broker.cancel({ executionId: this.id, ...(reason === undefined ? {} : { reason }) }));
+  }
+
+  /** Nothing more is started; what runs finishes. @throws HoldfastError EXECUTION_ENDED */
+  async pause(): Promise<ExecutionStatus> {
+    return toStatus(await this.#broker.pause({ executionId: this.id }));
+  }
+
+  /** Goes on after `pause`. @throws HoldfastError EXECUTION_ENDED */
+  async resume(): Promise<ExecutionStatus> {
+    return toStatus(await this.#broker.resume({ executionId: this.id }));
+  }
+
+  /**
+   * Every transition of the execution and its tasks, until it has ended. A reader that stops goes
+   * on with the last event's `cursor`.
+   *
+   * @example for await (const { at, change } of execution.events()) console.log(at, change.kind, change.state);
+   */
+  async *events(options: EventsOptions = {}): AsyncGenerator<BrokerEvent, void> {
+    const follow = { executionId: this.id, cursor: options.cursor ?? 0, firstAtOnce: true, signal: options.signal };
+    for await (const { events } of followEvents(this.#broker, follow)) {
+      for (const event of events) {
+        yield event;
+        if (event.change.kind === "execution" && isExecutionEnded(event.change.state)) return;
+      }
+      // The last event may have been read before, or purged.
+      if (events.length === 0 && isExecutionEnded((await this.status()).state)) return;
+    }
+  }
+}
+
+function refuseFailure(status: ExecutionStatus): void {
+  if (status.state === "cancelled") throw new HoldfastError("EXECUTION_CANCELLED", { execution: status.executionId });
+  if (status.state !== "failed") return;
+  const { completed, total, failed } = status.counters;
+  throw new HoldfastError("EXECUTION_FAILED", {
+    execution: status.executionId,
+    state: status.state,
+    completed,
+    total,
+    failed,
+    failure: status.firstFailure?.message ?? "unknown",
+  });
+}

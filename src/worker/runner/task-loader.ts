@@ -1,0 +1,120 @@
+/**
+ * From the texts of a spec to code and points: imports the user's module, finds the task in it,
+ * compiles the parameter space and the aggregation. Done once per spec; Node keeps the modules.
+ *
+ * What only arrays need is imported when the first array comes, and past the folders' front doors,
+ * which bring in the validation of what users write: so a runner starts quickly.
+ */
+import type { Aggregator, ReduceSpec } from "../../core/aggregate.ts";
+import type { ArraySource, FunctionHandler } from "../../core/handler.ts";
+import type { CompiledSpace, SpaceSpec } from "../../core/space.ts";
+import { HoldfastError } from "../../errors/index.ts";
+import { isTaskDefinition, type TaskDefinition } from "../../sdk/task.ts";
+import type { SpecCommand } from "../runner-wire.ts";
+
+/** What is needed to run an array's items. */
+export interface LoadedArray {
+  readonly definition: TaskDefinition;
+  readonly space: CompiledSpace;
+  readonly aggregator: Aggregator | undefined;
+}
+
+export class LoadedSpec {
+  readonly command: SpecCommand;
+  /** Runs that refer to it and have not been answered. */
+  #uses = 0;
+  #isForgotten = false;
+  readonly #files: { close(): void }[] = [];
+  /** Undefined until `loadTask` has succeeded. */
+  definition: TaskDefinition | undefined;
+  /** Undefined until `loadArray` has succeeded. */
+  array: LoadedArray | undefined;
+
+  constructor(command: SpecCommand) {
+    this.command = command;
+  }
+
+  hold(): void {
+    this.#uses += 1;
+  }
+
+  release(): void {
+    this.#uses -= 1;
+    if (this.#isForgotten) this.#closeIfUnused();
+  }
+
+  /** No run will refer to it again. */
+  forget(): void {
+    this.#isForgotten = true;
+    this.#closeIfUnused();
+  }
+
+  #closeIfUnused(): void {
+    if (this.#uses > 0) return;
+    for (const file of this.#files.splice(0)) file.close();
+  }
+
+  /** @throws HoldfastError MODULE_NOT_LOADED, TASK_NOT_FOUND. */
+  async loadTask(): Promise<TaskDefinition> {
+    this.definition ??= await findTask(readHandler(this.command.handler));
+    return this.definition;
+  }
+
+  /** @throws HoldfastError as `loadTask`, and INVALID_SPACE, INVALID_INPUT, PARAMETER_FILE_CHANGED, PARAMETER_FILE_UNUSABLE. */
+  async loadArray(): Promise<LoadedArray> {
+    if (this.array !== undefined) return this.array;
+    const definition = await this.loadTask();
+    const source = JSON.parse(this.command.source ?? "null") as ArraySource | null;
+    if (source === null) throw new HoldfastError("INTERNAL", { problem: "an array came without a source" });
+    const space = await openSpace(source.space, this.#files);
+    const aggregator = source.reduce === undefined ? undefined : await openAggregator(source.reduce);
+    this.array = { definition, space, aggregator };
+    return this.array;
+  }
+}
+
+function readHandler(text: string): FunctionHandler {
+  const handler = JSON.parse(text) as FunctionHandler | { readonly kind: string };
+  if (handler.kind !== "function" || !("module" in handler)) {
+    throw new HoldfastError("INTERNAL", { problem: `this runner knows no handler of kind ${handler.kind}` });
+  }
+  return handler;
+}
+
+async function findTask({ module, task }: FunctionHandler): Promise<TaskDefinition> {
+  let exported: Readonly<Record<string, unknown>>;
+  try {
+    exported = (await import(module)) as Readonly<Record<string, unknown>>;
+  } catch (thrown) {
+    const problem = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new HoldfastError("MODULE_NOT_LOADED", { module, problem }, { cause: thrown });
+  }
+  const definitions = Object.values(exported).filter(isTaskDefinition);
+  const found = definitions.find(({ name }) => name === task);
+  if (found !== undefined) return found;
+  const names = definitions.map(({ name }) => name).join(", ");
+  throw new HoldfastError("TASK_NOT_FOUND", { module, task, exported: names === "" ? "none" : names });
+}
+
+/** Parameter files stay open, and are added to `files`. */
+async function openSpace(spec: SpaceSpec, files: { close(): void }[]): Promise<CompiledSpace> {
+  const { compileSpace } = await import("../../core/space/compile.ts");
+  if (!hasFile(spec)) return compileSpace(spec);
+  const { openRowFile } = await import("../../util/row-file.ts");
+  return compileSpace(spec, (file) => {
+    const opened = openRowFile(file);
+    files.push(opened);
+    return opened;
+  });
+}
+
+function hasFile(spec: SpaceSpec): boolean {
+  if (spec.kind === "grid" || spec.kind === "zip") return Object.values(spec.dimensions).some(hasFile);
+  return spec.kind === "file";
+}
+
+async function openAggregator(spec: ReduceSpec): Promise<Aggregator> {
+  const { compileAggregator } = await import("../../core/aggregate/compile.ts");
+  const { findReducers } = await import("../../sdk/reducer.ts");
+  return compileAggregator(spec, await findReducers(spec, []));
+}

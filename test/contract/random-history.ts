@@ -1,0 +1,359 @@
+/**
+ * Random histories: workers claim, report, fail, die, leave, repeat themselves and come late, in
+ * any order that the generator finds, and a model beside the broker knows what must be true after
+ * every step. In the end healthy workers finish what is left, and everything is recounted.
+ *
+ * The model knows of every item whether somebody holds it or it is committed, and of every lease
+ * whether it is current. It does not know retry arithmetic: what becomes of a failed item is the
+ * broker's decision, which the audit and the final count judge.
+ */
+import assert from "node:assert/strict";
+import type { Lease, LeaseRef, Outcome, Submission } from "../../src/broker/contract.ts";
+import { FakeWorker } from "../support/fake-worker.ts";
+import { chunkDone, completed, failed, failure, isChunk, itemFailures, rangeOf, returned } from "../support/outcomes.ts";
+import { allResults, allTasks } from "./audit.ts";
+import type { World } from "./world.ts";
+
+export const STEP_KINDS = [
+  "claim",
+  "finish",
+  "fail",
+  "failPart",
+  "return",
+  "late",
+  "repeat",
+  "steal",
+  "die",
+  "leave",
+  "silence",
+  "time",
+  "overdue",
+  "pause",
+  "cancel",
+  "restart",
+] as const;
+
+/** One step; the numbers choose among whatever there is at that moment. */
+export interface Step {
+  readonly kind: (typeof STEP_KINDS)[number];
+  readonly worker: number;
+  readonly pick: number;
+  readonly amount: number;
+}
+
+interface Life {
+  readonly worker: FakeWorker;
+  readonly held: Lease[];
+  /** Outcomes of this life that committed something. */
+  readonly told: Outcome[];
+}
+
+/** A lease that has ended without a result; `told` is what its holder said, if it said anything. */
+interface Stale {
+  readonly lease: Lease;
+  readonly told?: Outcome["kind"];
+}
+
+const WORKERS = 3;
+
+export class RandomHistory {
+  readonly #world: World;
+  /** Ends the broker and opens it again, where a test has a broker that can. */
+  readonly #restart: (() => Promise<void>) | undefined;
+  readonly #lives: Life[] = [];
+  readonly #stale: Stale[] = [];
+  readonly #executions: string[] = [];
+  readonly #ended = new Set<string>();
+  readonly #heldItems = new Set<string>();
+  readonly #doneItems = new Set<string>();
+
+  private constructor(world: World, restart: (() => Promise<void>) | undefined) {
+    this.#world = world;
+    this.#restart = restart;
+  }
+
+  static async start(world: World, submissions: readonly Submission[], restart?: () => Promise<void>): Promise<RandomHistory> {
+    const history = new RandomHistory(world, restart);
+    for (const submission of submissions) history.#executions.push(await world.submit(submission));
+    for (let index = 0; index < WORKERS; index += 1) await history.#reborn(index);
+    return history;
+  }
+
+  async take(step: Step): Promise<void> {
+    switch (step.kind) {
+      case "claim":
+        await this.#claim(this.#life(step), 1 + (step.amount % 4));
+        break;
+      case "finish":
+        await this.#report(step, (lease) => (isChunk(lease) ? chunkDone(lease) : completed(lease)));
+        break;
+      case "fail":
+        await this.#report(step, (lease) => failed(lease, failure(), isChunk(lease) ? culpritOf(lease, step.amount) : undefined));
+        break;
+      case "failPart":
+        await this.#report(step, (lease) => (isChunk(lease) ? partlyFailed(lease, step.amount) : failed(lease, failure("network"))));
+        break;
+      case "return":
+        await this.#report(step, returned);
+        break;
+      case "late":
+      case "steal":
+        await this.#reportForeign(step);
+        break;
+      case "repeat":
+        await this.#repeat(step);
+        break;
+      case "die":
+      case "leave":
+        await this.#end(step.worker % WORKERS, step.kind);
+        break;
+      case "silence":
+        await this.#silence(step.worker % WORKERS);
+        break;
+      case "time":
+        await this.#time(step.amount);
+        break;
+      case "overdue":
+        await this.#overdue();
+        break;
+      case "pause":
+        await this.#pauseOrResume(step);
+        break;
+      case "restart":
+        await this.#restart?.();
+        break;
+      case "cancel":
+        // Rare on purpose: what is cancelled has no story left.
+        if (step.amount % 8 === 0) await this.#cancel(this.#executions[step.pick % this.#executions.length] ?? "");
+        break;
+    }
+    await this.#compare();
+  }
+
+  /** Healthy workers do what is left; then everything is recounted. */
+  async finish(): Promise<void> {
+    for (const executionId of this.#executions) {
+      if (!(await this.#hasEnded(executionId))) await this.#world.broker.resume({ executionId });
+    }
+    for (let round = 0; !(await this.#allEnded()); round += 1) {
+      assert.ok(round < 1_000, "something is stranded");
+      for (const life of this.#lives) {
+        await this.#claim(life, 5);
+        while (life.held.length > 0) await this.#tell(life, 0, (lease) => (isChunk(lease) ? chunkDone(lease) : completed(lease)));
+      }
+      await this.#time(60);
+    }
+    await this.#compare();
+    for (const executionId of this.#executions) await this.#recount(executionId);
+  }
+
+  #life(step: Step): Life {
+    return this.#lives[step.worker % WORKERS] as Life;
+  }
+
+  async #reborn(index: number): Promise<void> {
+    this.#lives[index] = { worker: await this.#world.join({ worker: `w${index}` }), held: [], told: [] };
+  }
+
+  async #claim(life: Life, max: number): Promise<void> {
+    for (const lease of await life.worker.leases(max)) {
+      for (const item of itemsOf(lease)) {
+        assert.ok(!this.#heldItems.has(item), `${item} was given out twice`);
+        assert.ok(!this.#doneItems.has(item), `${item} was given out after its commit`);
+        this.#heldItems.add(item);
+      }
+      life.held.push(lease);
+    }
+  }
+
+  async #report(step: Step, outcomeOf: (lease: Lease) => Outcome): Promise<void> {
+    const life = this.#life(step);
+    if (life.held.length > 0) await this.#tell(life, step.pick % life.held.length, outcomeOf);
+  }
+
+  /** The holder reports: it must be believed. */
+  async #tell(life: Life, index: number, outcomeOf: (lease: Lease) => Outcome): Promise<void> {
+    const [lease] = life.held.splice(index, 1);
+    if (lease === undefined) return;
+    const outcome = outcomeOf(lease);
+    const isCurrent = !this.#ended.has(lease.executionId);
+    assert.deepEqual(await life.worker.report(outcome), [isCurrent ? "accepted" : "refused"]);
+    if (!isCurrent) return;
+    for (const item of itemsOf(lease)) this.#heldItems.delete(item);
+    const done = doneBy(lease, outcome);
+    for (const item of done) this.#doneItems.add(item);
+    if (done.length > 0) life.told.push(outcome);
+    else this.#stale.push({ lease, told: outcome.kind });
+    await this.#noteEnd(lease.executionId);
+  }
+
+  /** Somebody reports a lease that is not theirs, or not current: it must be refused. */
+  async #reportForeign(step: Step): Promise<void> {
+    const life = this.#life(step);
+    const others = this.#lives.filter((one) => one !== life).flatMap((one) => one.held.map((lease): Stale => ({ lease })));
+    const pool = step.kind === "late" ? this.#stale : others;
+    const stale = pool[step.pick % Math.max(1, pool.length)];
+    if (stale === undefined) return;
+    const { lease, told } = stale;
+    const outcomes: Outcome[] = [isChunk(lease) ? chunkDone(lease) : completed(lease, '"stolen"')];
+    // Of a lease that its holder has reported, the same told again is no lie.
+    if (told === undefined) outcomes.push(isChunk(lease) ? partlyFailed(lease, step.amount) : failed(lease), returned(lease));
+    assert.deepEqual(await life.worker.report(...outcomes), outcomes.map(() => "refused"), `${step.kind} ${JSON.stringify(lease)}`);
+  }
+
+  /** A reply was lost and the worker tells again: accepted, without effect. */
+  async #repeat(step: Step): Promise<void> {
+    const life = this.#life(step);
+    const outcome = life.told[step.pick % Math.max(1, life.told.length)];
+    if (outcome === undefined) return;
+    const verdicts = await life.worker.report(outcome, outcome);
+    if (this.#ended.has(outcome.lease.executionId)) return;
+    assert.deepEqual(verdicts, ["accepted", "accepted"]);
+  }
+
+  async #end(index: number, how: "die" | "leave"): Promise<void> {
+    const life = this.#lives[index] as Life;
+    await (how === "die" ? life.worker.die() : life.worker.leave());
+    await this.#passOn(index, how);
+  }
+
+  /** The life is over: its leases have passed on, and the worker begins another. */
+  async #passOn(index: number, how: "die" | "leave"): Promise<void> {
+    const life = this.#lives[index] as Life;
+    for (const lease of life.held) {
+      for (const item of itemsOf(lease)) this.#heldItems.delete(item);
+      this.#stale.push(how === "die" ? { lease } : { lease, told: "returned" });
+    }
+    for (const lease of life.held) await this.#noteEnd(lease.executionId);
+    await this.#reborn(index);
+  }
+
+  async #time(seconds: number): Promise<void> {
+    await this.#world.advance((seconds % 90) * 1_000);
+    for (const life of this.#lives) await life.worker.heartbeat(life.held.length);
+    for (let more = true; more; ) more = (await this.#world.promote(3)).more;
+    assert.equal((await this.#world.reap()).handled, 0, "everybody is alive");
+  }
+
+  /** One worker says nothing for longer than a session may. */
+  async #silence(index: number): Promise<void> {
+    for (let quarter = 0; quarter < 4; quarter += 1) {
+      await this.#world.advance(1_500);
+      for (const [other, life] of this.#lives.entries()) if (other !== index) await life.worker.heartbeat(life.held.length);
+    }
+    assert.equal((await this.#world.reap()).handled, 1);
+    await this.#passOn(index, "die");
+  }
+
+  /** Attempts take so long that those with a timeout are taken back. */
+  async #overdue(): Promise<void> {
+    await this.#world.advance(100_000);
+    for (const life of this.#lives) await life.worker.heartbeat(life.held.length);
+    for (let more = true; more; ) more = (await this.#world.broker.reapOverdue({ limit: 2 })).more;
+    for (const life of this.#lives) {
+      const { cancel } = await life.worker.heartbeat(life.held.length);
+      for (const ref of cancel) await this.#drop(life, ref);
+    }
+  }
+
+  /** The worker was told to stop a lease: it is not its own any more. */
+  async #drop(life: Life, ref: LeaseRef): Promise<void> {
+    const at = life.held.findIndex((lease) => lease.executionId === ref.executionId && lease.task === ref.task && lease.start === ref.start && lease.token === ref.token);
+    const [lease] = at < 0 ? [] : life.held.splice(at, 1);
+    if (lease === undefined || this.#ended.has(lease.executionId)) return;
+    for (const item of itemsOf(lease)) this.#heldItems.delete(item);
+    this.#stale.push({ lease });
+    await this.#noteEnd(lease.executionId);
+  }
+
+  async #pauseOrResume(step: Step): Promise<void> {
+    const executionId = this.#executions[step.pick % this.#executions.length];
+    if (executionId === undefined || this.#ended.has(executionId)) return;
+    await (step.amount % 2 === 0 ? this.#world.broker.pause({ executionId }) : this.#world.broker.resume({ executionId }));
+  }
+
+  async #cancel(executionId: string): Promise<void> {
+    if (this.#ended.has(executionId)) return;
+    await this.#world.broker.cancel({ executionId });
+    await this.#noteEnd(executionId);
+  }
+
+  async #hasEnded(executionId: string): Promise<boolean> {
+    return ["completed", "failed", "cancelled"].includes((await this.#world.view(executionId)).state);
+  }
+
+  async #noteEnd(executionId: string): Promise<void> {
+    if (!(await this.#hasEnded(executionId))) return;
+    this.#ended.add(executionId);
+    for (const item of this.#heldItems) if (item.startsWith(`${executionId}/`)) this.#heldItems.delete(item);
+  }
+
+  async #allEnded(): Promise<boolean> {
+    for (const executionId of this.#executions) if (!(await this.#hasEnded(executionId))) return false;
+    return true;
+  }
+
+  /** What the model knows is what the counters say. */
+  async #compare(): Promise<void> {
+    for (const executionId of this.#executions) {
+      const { counters } = await this.#world.view(executionId);
+      const mine = (items: Set<string>): number => [...items].filter((item) => item.startsWith(`${executionId}/`)).length;
+      assert.deepEqual({ running: counters.running, completed: counters.completed }, { running: mine(this.#heldItems), completed: mine(this.#doneItems) });
+    }
+  }
+
+  /** Every item is committed exactly once, or a dead letter, or could not run any more. */
+  async #recount(executionId: string): Promise<void> {
+    const { broker } = this.#world;
+    const committed = new Set<string>();
+    for (const row of await allResults(broker, executionId)) {
+      const missing = new Set(row.missing ?? []);
+      for (let item = row.start ?? 0; item < (row.end ?? 1); item += 1) {
+        if (missing.has(item)) continue;
+        const key = `${executionId}/${row.task}/${item}`;
+        assert.ok(!committed.has(key), `${key} has two results`);
+        committed.add(key);
+      }
+    }
+    assert.deepEqual([...committed].toSorted(), [...this.#doneItems].filter((item) => item.startsWith(`${executionId}/`)).toSorted());
+    const dead = new Set<string>();
+    for (const letter of (await broker.listDeadLetters({ executionId, limit: 1_000 })).letters) {
+      for (let item = letter.start ?? 0; item < (letter.end ?? 1); item += 1) dead.add(`${executionId}/${letter.task}/${item}`);
+    }
+    for (const item of dead) assert.ok(!committed.has(item), `${item} is both committed and dead`);
+    const { counters } = await this.#world.view(executionId);
+    assert.equal(dead.size, counters.failed);
+    const tasks = await allTasks(broker, executionId);
+    const total = tasks.reduce((sum, task) => sum + (task.items?.total ?? 1), 0);
+    assert.equal(committed.size + dead.size + counters.skipped + counters.cancelled, total);
+  }
+}
+
+function itemsOf(lease: Lease): readonly string[] {
+  return items(lease, isChunk(lease) ? rangeOf(lease) : { start: 0, end: 1 });
+}
+
+function items({ executionId, task }: LeaseRef, range: { readonly start: number; readonly end: number }): readonly string[] {
+  return Array.from({ length: range.end - range.start }, (_, index) => `${executionId}/${task}/${range.start + index}`);
+}
+
+function doneBy(lease: Lease, outcome: Outcome): readonly string[] {
+  if (outcome.kind === "completed") return itemsOf(lease);
+  if (outcome.kind !== "chunk") return [];
+  const missing = new Set(outcome.failures.map(({ item }) => `${lease.executionId}/${lease.task}/${item}`));
+  return itemsOf(lease).filter((item) => !missing.has(item));
+}
+
+/** One of the chunk's items, or nobody knows which. */
+function culpritOf(lease: Lease, amount: number): number | undefined {
+  const { start, end } = rangeOf(lease);
+  return amount % 3 === 0 ? undefined : start + (amount % (end - start));
+}
+
+/** Some items of the chunk failed; which ones, the bits of `amount` say. */
+function partlyFailed(lease: Lease, amount: number): Outcome {
+  const { start, end } = rangeOf(lease);
+  const failing: number[] = [];
+  for (let item = start; item < end; item += 1) if (((amount >> ((item - start) % 7)) & 1) === 1) failing.push(item);
+  return chunkDone(lease, itemFailures(failing, amount % 5 === 0 ? "invalid-input" : "user-error"));
+}

@@ -1,0 +1,379 @@
+/** What may be asked of a broker, and how a wrong question is answered. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as fc from "fast-check";
+import { BROKER_METHODS, type BrokerMethod } from "../../../src/broker/contract.ts";
+import { MAX_BATCH, MAX_PAGE, MAX_PAYLOAD, MAX_SUBMISSIONS_PER_CALL, MAX_WAIT_MS } from "../../../src/broker/limits.ts";
+import { isPlainCommit } from "../../../src/broker/plain-commit.ts";
+import {
+  isBrokerMethod,
+  PARAM_SCHEMAS,
+  type ParamsOf,
+  parseParams,
+  unknownMethod,
+} from "../../../src/broker/schemas.ts";
+import { HoldfastError } from "../../../src/errors/index.ts";
+
+const retry = { limit: 3, baseMs: 5_000, factor: 2, maxMs: 300_000, jitter: 0, never: ["invalid-input"] } as const;
+const taskGroup = {
+  name: "g",
+  handler: "{}",
+  pool: "default",
+  requires: ["cpu"],
+  retry,
+  maxLosses: 3,
+  timeoutMs: 1_000,
+  memoryLimitMb: 100,
+  delayMs: 5,
+  work: { kind: "tasks", inputs: ["1", "2"], after: [[], [0]] },
+} as const;
+const arrayGroup = {
+  ...taskGroup,
+  work: {
+    kind: "array",
+    length: 1_000_000_000,
+    chunk: { kind: "adaptive", targetMs: 1_000, min: 1, max: 10 },
+    source: "{}",
+    results: "keep",
+  },
+} as const;
+const lease = { executionId: "x", task: 1, start: 0, replica: 1, token: "t" } as const;
+const failure = { class: "timeout", message: "m", code: "c", stack: "s" } as const;
+const output = { stdout: "o", stderr: "e", truncated: false } as const;
+
+/** For each method, params with every key that the contract names. */
+const COMPLETE: { readonly [M in BrokerMethod]: ParamsOf<M> } = {
+  submit: {
+    submissions: [
+      {
+        key: "k",
+        name: "n",
+        kind: "sweep",
+        priority: 5,
+        groups: [taskGroup, arrayGroup],
+        open: true,
+        maxFailures: 0,
+        verify: { sample: 0.1, replicas: 2, tolerance: 0, seed: 1 },
+        retentionMs: 1,
+        meta: "{}",
+      },
+    ],
+  },
+  extend: { executionId: "x", part: 1, groups: [taskGroup], seal: true },
+  pause: { executionId: "x" },
+  resume: { executionId: "x" },
+  cancel: { executionId: "x", reason: "r" },
+  pausePool: { pool: "p" },
+  resumePool: { pool: "p" },
+  openSession: { worker: "w", host: "h", pid: 1, pools: ["default"], capabilities: ["gpu"], slots: 2 },
+  heartbeat: { session: "s", running: 0 },
+  claim: { session: "s", max: 10, waitMs: 100 },
+  commit: {
+    session: "s",
+    outcomes: [
+      { kind: "completed", lease, durationMs: 1.5, output, result: "1" },
+      { kind: "chunk", lease, durationMs: 1, output, values: "[1]", partial: "{}", failures: [{ item: 3, failure }] },
+      { kind: "failed", lease, durationMs: 1, output, failure, culprit: 2 },
+      { kind: "returned", lease },
+    ],
+    claim: { max: 5, waitMs: 0 },
+  },
+  closeSession: { session: "s", reason: "left" },
+  drainSession: { session: "s" },
+  getExecution: { executionId: "x" },
+  listExecutions: { states: ["running"], idPrefix: "", limit: 1, before: "b" },
+  listTasks: { executionId: "x", states: ["failed"], limit: 1, after: 0 },
+  listDeadLetters: { executionId: "x", limit: 1 },
+  listAttempts: { executionId: "x", task: 0, limit: 1 },
+  readResults: { executionId: "x", cursor: 0, limit: 1, waitMs: 0, partialsOnly: true },
+  readEvents: { cursor: 0, executionId: "x", limit: 1, waitMs: 0 },
+  listSessions: { limit: 1 },
+  listPools: undefined,
+  lead: { lease: "l", holder: "h", ttlMs: 1 },
+  reapSessions: { limit: 1 },
+  promoteDue: { limit: 1 },
+  reapOverdue: { limit: 1 },
+  purge: { limit: 1 },
+  pendingVerifications: { limit: 1 },
+  judgeVerifications: {
+    verdicts: [{ executionId: "x", task: 0, start: 0, disagreement: { item: 1, workers: ["w"] } }],
+  },
+};
+
+/** Keys that the contract makes optional, with the path of the object that holds them. */
+const OPTIONAL: readonly [BrokerMethod, string, readonly string[]][] = [
+  ["submit", "submissions.0", ["key", "open", "maxFailures", "verify", "retentionMs", "meta"]],
+  ["submit", "submissions.0.groups.0", ["timeoutMs", "memoryLimitMb", "delayMs"]],
+  ["submit", "submissions.0.groups.0.work", ["after"]],
+  ["cancel", "", ["reason"]],
+  ["commit", "", ["claim"]],
+  ["commit", "outcomes.0", ["output"]],
+  ["commit", "outcomes.0.lease", ["start", "replica"]],
+  ["commit", "outcomes.1", ["output", "values", "partial"]],
+  ["commit", "outcomes.1.failures.0.failure", ["code", "stack"]],
+  ["commit", "outcomes.2", ["output", "culprit"]],
+  ["listExecutions", "", ["states", "idPrefix", "before"]],
+  ["listTasks", "", ["states", "after"]],
+  ["listAttempts", "", ["task"]],
+  ["readResults", "", ["cursor", "waitMs", "partialsOnly"]],
+  ["readEvents", "", ["executionId", "waitMs"]],
+  ["judgeVerifications", "verdicts.0", ["disagreement"]],
+];
+
+type Fields = Record<string, unknown>;
+
+/** A copy in which no two places share an object. */
+function copy(value: unknown): unknown {
+  return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
+}
+
+/** A copy of the method's complete params, changed at a path. */
+function changed(method: BrokerMethod, path: string, change: (at: Fields) => void): unknown {
+  const params = copy(COMPLETE[method]) as Fields;
+  let at = params;
+  for (const key of path === "" ? [] : path.split(".")) at = at[key] as Fields;
+  change(at);
+  return params;
+}
+
+function refusal(method: BrokerMethod, params: unknown): HoldfastError {
+  try {
+    parseParams(method, params);
+  } catch (thrown) {
+    assert.ok(HoldfastError.is(thrown), String(thrown));
+    return thrown;
+  }
+  return assert.fail(`${method} was not refused`);
+}
+
+/** The path as errors write it: `a[0].b` for `a.0.b`. */
+function shown(path: string): string {
+  return path.replaceAll(/\.(\d+)/g, "[$1]");
+}
+
+/** Paths of all objects within params. */
+function objectPaths(value: unknown, path: string): string[] {
+  if (typeof value !== "object" || value === null) return [];
+  const inner = Object.entries(value).flatMap(([key, one]) => objectPaths(one, path === "" ? key : `${path}.${key}`));
+  return Array.isArray(value) ? inner : [path, ...inner];
+}
+
+test("every method takes all that the contract names, unchanged", () => {
+  for (const method of BROKER_METHODS)
+    assert.deepEqual(parseParams(method, copy(COMPLETE[method])), COMPLETE[method], method);
+});
+
+test("every optional key may be absent, every other one may not", () => {
+  for (const method of BROKER_METHODS) {
+    for (const path of objectPaths(COMPLETE[method], "")) {
+      const optional = OPTIONAL.find(([name, at]) => name === method && at === path)?.[2] ?? [];
+      let keys: string[] = [];
+      changed(method, path, (at) => (keys = Object.keys(at)));
+      // The second group's work is an array's; its group's optional keys are those of the first.
+      const group = path === "submissions.0.groups.1" || (method === "extend" && path === "groups.0");
+      const free = new Set([
+        ...optional,
+        ...(group ? ["timeoutMs", "memoryLimitMb", "delayMs"] : []),
+        ...(path === "groups.0.work" ? ["after"] : []),
+      ]);
+      const leaseLike = path.endsWith(".lease")
+        ? ["start", "replica"]
+        : path.endsWith(".failure")
+          ? ["code", "stack"]
+          : [];
+      for (const key of leaseLike) free.add(key);
+      for (const key of keys) {
+        const without = changed(method, path, (at) => Reflect.deleteProperty(at, key));
+        if (free.has(key)) assert.deepEqual(parseParams(method, copy(without)), without, `${method} ${path}.${key}`);
+        else assert.equal(refusal(method, without).code, "INVALID_REQUEST", `${method} ${path}.${key}`);
+      }
+    }
+  }
+});
+
+test("an unknown key is refused anywhere, with its path", () => {
+  for (const method of BROKER_METHODS) {
+    for (const path of objectPaths(COMPLETE[method], "")) {
+      const error = refusal(
+        method,
+        changed(method, path, (at) => (at["surplus"] = 1)),
+      );
+      assert.equal(error.code, "INVALID_REQUEST");
+      assert.equal(error.details["path"], path === "" ? "params" : shown(path));
+      assert.match(String(error.details["problem"]), /surplus/);
+    }
+  }
+});
+
+test("what breaks a bound is said with its path", () => {
+  const cases: readonly [BrokerMethod, string, string, unknown][] = [
+    ["submit", "submissions.0", "priority", 11],
+    ["submit", "submissions.0", "priority", 5.5],
+    ["submit", "submissions.0.groups.1.work", "length", -1],
+    ["submit", "submissions.0.groups.1.work.chunk", "min", 0],
+    ["submit", "submissions.0.groups.0.work", "after", [[-1]]],
+    ["submit", "submissions.0.groups.0", "pool", ""],
+    ["submit", "submissions.0.groups.0.retry", "jitter", 1.1],
+    ["submit", "submissions.0.verify", "replicas", 1],
+    ["claim", "", "max", MAX_BATCH + 1],
+    ["claim", "", "waitMs", MAX_WAIT_MS + 1],
+    ["claim", "", "waitMs", Number.NaN],
+    ["commit", "outcomes.0", "durationMs", Number.POSITIVE_INFINITY],
+    ["commit", "outcomes.0.lease", "task", "1"],
+    ["commit", "outcomes.2.failure", "class", "mystery"],
+    ["commit", "outcomes.0", "kind", "mystery"],
+    ["readResults", "", "limit", MAX_PAGE + 1],
+    ["readResults", "", "limit", 0],
+    ["heartbeat", "", "session", ""],
+    ["heartbeat", "", "session", "x".repeat(1_000)],
+  ];
+  for (const [method, path, key, value] of cases) {
+    const error = refusal(
+      method,
+      changed(method, path, (at) => (at[key] = value)),
+    );
+    assert.equal(error.code, "INVALID_REQUEST", `${method} ${path}.${key}`);
+    assert.match(
+      String(error.details["path"]),
+      new RegExp(`^${shown(path === "" ? key : `${path}.${key}`).replaceAll(/[[\].]/g, "\\$&")}`),
+    );
+    assert.equal(error.details["method"], method);
+  }
+});
+
+test("what is too large is said with its size and the limit", () => {
+  const result = "x".repeat(MAX_PAYLOAD + 1);
+  const payload = refusal(
+    "commit",
+    changed("commit", "outcomes.0", (at) => (at["result"] = result)),
+  );
+  assert.deepEqual(payload.toWire(), {
+    code: "PAYLOAD_TOO_LARGE",
+    details: { what: "commit: outcomes[0].result", bytes: MAX_PAYLOAD + 1, limit: MAX_PAYLOAD },
+  });
+  const outcomes = Array.from({ length: MAX_BATCH + 1 }, () => ({ kind: "returned", lease }));
+  const batch = refusal("commit", { session: "s", outcomes });
+  assert.deepEqual(batch.toWire(), {
+    code: "BATCH_TOO_LARGE",
+    details: { what: "commit: outcomes", count: MAX_BATCH + 1, limit: MAX_BATCH },
+  });
+  const [submission] = COMPLETE.submit.submissions;
+  const many = refusal("submit", {
+    submissions: Array.from({ length: MAX_SUBMISSIONS_PER_CALL + 1 }, () => submission),
+  });
+  assert.equal(many.code, "BATCH_TOO_LARGE");
+});
+
+test("a list of millions is refused without looking at its entries", () => {
+  const outcomes = new Proxy(Array.from<unknown>({ length: 2_000_000 }), {
+    get: (target, key) => {
+      if (typeof key === "string" && /^\d+$/.test(key)) assert.fail("an entry was looked at");
+      return Reflect.get(target, key) as unknown;
+    },
+  });
+  assert.equal(refusal("commit", { session: "s", outcomes }).code, "BATCH_TOO_LARGE");
+});
+
+test("nothing but the contract's methods is a method", () => {
+  for (const method of BROKER_METHODS) assert.ok(isBrokerMethod(method));
+  for (const method of ["close", "features", "toString", "__proto__", "", 5, null])
+    assert.equal(isBrokerMethod(method), false);
+  assert.deepEqual(unknownMethod("x".repeat(100)).details["method"], "x".repeat(64));
+});
+
+test("no JSON makes parsing throw anything but a catalogued error", () => {
+  fc.assert(
+    fc.property(fc.constantFrom(...BROKER_METHODS), fc.jsonValue(), (method, params) => {
+      try {
+        parseParams(method, params);
+      } catch (thrown) {
+        assert.ok(HoldfastError.is(thrown), String(thrown));
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+const odd = fc.oneof(
+  fc.constantFrom(-1, 0, 1, 1.5, Number.NaN, "", "x", null, true, 1e9, "x".repeat(600)),
+  fc.constant([]),
+  fc.constant({}),
+);
+const anyLease = fc.record(
+  {
+    executionId: fc.string(),
+    task: fc.integer({ min: -1, max: 3 }),
+    token: fc.string(),
+    start: fc.nat(),
+    replica: fc.integer({ min: 0, max: 3 }),
+  },
+  { requiredKeys: ["executionId", "task", "token"], noNullPrototype: true },
+);
+const anyOutcome = fc.record(
+  {
+    kind: fc.constantFrom("completed", "chunk", "returned", "failed"),
+    lease: anyLease,
+    durationMs: fc.double(),
+    result: fc.string(),
+    values: fc.string(),
+    partial: fc.string(),
+    failures: fc.constantFrom([], [{ item: 1, failure }]),
+    output: fc.constant(output),
+    surplus: odd,
+  },
+  { requiredKeys: ["kind", "lease"], noNullPrototype: true },
+);
+const PLAIN = { noNullPrototype: true } as const;
+const sound = fc.record({ executionId: fc.constant("x"), task: fc.nat({ max: 9 }), token: fc.constant("t") }, PLAIN);
+const soundOutcome = fc.oneof(
+  fc.record({ kind: fc.constant("completed"), lease: sound, durationMs: fc.nat(), result: fc.json() }, PLAIN),
+  fc.record(
+    { kind: fc.constant("chunk"), lease: sound, durationMs: fc.nat(), values: fc.json(), failures: fc.constant([]) },
+    PLAIN,
+  ),
+  fc.record({ kind: fc.constant("returned"), lease: sound }, PLAIN),
+);
+
+test("the short way through the schema of commit accepts only what the schema accepts, unchanged", () => {
+  let accepted = 0;
+  fc.assert(
+    fc.property(
+      fc.record(
+        {
+          session: fc.constantFrom("s", "", 5),
+          outcomes: fc.array(fc.oneof({ weight: 3, arbitrary: soundOutcome }, { weight: 1, arbitrary: anyOutcome }), {
+            maxLength: 3,
+          }),
+          claim: fc.record(
+            { max: fc.integer({ min: -1, max: 1_001 }), waitMs: fc.double({ min: -1, max: 40_000 }) },
+            PLAIN,
+          ),
+        },
+        { requiredKeys: ["session", "outcomes"], noNullPrototype: true },
+      ),
+      (params) => {
+        if (!isPlainCommit(params)) return;
+        accepted += 1;
+        const parsed = PARAM_SCHEMAS.commit.safeParse(params);
+        assert.ok(parsed.success, parsed.error?.message);
+        assert.deepEqual(parsed.data, params);
+      },
+    ),
+    { numRuns: 3_000 },
+  );
+  assert.ok(accepted > 100, `only ${accepted} commits were accepted`);
+});
+
+test("plain commits take the short way, others do not", () => {
+  const completed = { kind: "completed", lease, durationMs: 1, result: "1" };
+  assert.ok(
+    isPlainCommit({ session: "s", outcomes: [completed, { kind: "returned", lease }], claim: { max: 1, waitMs: 0 } }),
+  );
+  assert.ok(
+    isPlainCommit({ session: "s", outcomes: [{ kind: "chunk", lease, durationMs: 1, partial: "1", failures: [] }] }),
+  );
+  assert.equal(isPlainCommit(COMPLETE.commit), false);
+  assert.equal(isPlainCommit({ session: "s", outcomes: [{ ...completed, surplus: 1 }] }), false);
+  assert.equal(isPlainCommit({ session: "s", outcomes: [], surplus: 1 }), false);
+  assert.equal(isPlainCommit({ session: "s", outcomes: [], claim: undefined }), false);
+});
