@@ -25,7 +25,9 @@ if (Number(process.versions.node.split(".")[0]) >= NEEDED_MAJOR) {
 } else {
   const runtime = handedOver ? undefined : pinnedRuntime();
   if (runtime === undefined) {
-    process.stderr.write(`error: Holdfast needs Node ${NEEDED_MAJOR} or newer; this is ${process.versions.node}. [RUNTIME_TOO_OLD]\n`);
+    process.stderr.write(
+      `error: Holdfast needs Node ${NEEDED_MAJOR} or newer; this is ${process.versions.node}. [RUNTIME_TOO_OLD]\n`,
+    );
     process.exitCode = EXIT_RUNTIME_TOO_OLD;
   } else {
     handOver(runtime);
@@ -39,7 +41,7 @@ function startCli() {
     process.exitCode = EXIT_NOT_BUILT;
     return;
   }
-  import(pathToFileURL(main).href).then((cli) => cli.runCli());
+  void import(pathToFileURL(main).href).then((cli) => cli.runCli());
 }
 
 function pinnedRuntime() {

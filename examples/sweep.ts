@@ -4,22 +4,26 @@
  *
  *     npx holdfast run examples/sweep.ts
  */
-import { defineTask, grid, linspace, stats, sweep, topK } from "holdfast";
+import { defineTask, grid, range, stats, sweep, topK } from "holdfast";
 import { z } from "zod";
 
 const STEP_SECONDS = 0.001;
 const SIMULATED_SECONDS = 8;
 const TARGET = 1;
-/** The motor: how strongly it resists moving, and how late it feels the controller, in steps. */
+/** Further than this from the target, as a share of it, the motor has not settled. */
+const TOLERANCE = 0.02;
+/** The motor: how strongly it resists moving, what pulls it back, and how late it feels the controller. */
 const FRICTION = 1.2;
-const DELAY_STEPS = 60;
+const LOAD = 0.8;
+const DELAY_STEPS = 100;
+const MAX_FORCE = 20;
 
 interface Behaviour {
-  /** Squared distance from the target, summed over time: small is good. */
+  /** Distance from the target over time, weighted by time: what is still wrong later costs more. */
   readonly cost: number;
-  /** How far it shot past the target, as a share. */
+  /** How far it shot past the target, as a share of it. */
   readonly overshoot: number;
-  /** After this many seconds it stays within 2 % of the target; the whole time if it never does. */
+  /** When it came within the tolerance to stay; the whole time if it never did. */
   readonly settlingSeconds: number;
 }
 
@@ -36,25 +40,24 @@ export const tryController = defineTask({
     let highest = 0;
     let settlingSeconds = 0;
     const underway = new Array<number>(DELAY_STEPS).fill(0);
-    const steps = SIMULATED_SECONDS / STEP_SECONDS;
-    for (let step = 0; step < steps; step++) {
+    for (let step = 0; step * STEP_SECONDS < SIMULATED_SECONDS; step++) {
       const error = TARGET - position;
       integral += error * STEP_SECONDS;
       underway.push(kp * error + ki * integral + (kd * (error - lastError)) / STEP_SECONDS);
       lastError = error;
-      const force = Math.max(-20, Math.min(20, underway.shift() ?? 0));
-      speed += (force - FRICTION * speed) * STEP_SECONDS;
+      const force = Math.max(-MAX_FORCE, Math.min(MAX_FORCE, underway.shift() ?? 0));
+      speed += (force - LOAD - FRICTION * speed) * STEP_SECONDS;
       position += speed * STEP_SECONDS;
-      cost += error * error * STEP_SECONDS;
+      cost += step * STEP_SECONDS * Math.abs(error) * STEP_SECONDS;
       highest = Math.max(highest, position);
-      if (Math.abs(TARGET - position) > 0.02 * TARGET) settlingSeconds = (step + 1) * STEP_SECONDS;
+      if (Math.abs(TARGET - position) > TOLERANCE * TARGET) settlingSeconds = (step + 1) * STEP_SECONDS;
     }
     return { cost, overshoot: Math.max(0, highest / TARGET - 1), settlingSeconds };
   },
 });
 
 export default sweep(tryController, {
-  over: grid({ kp: linspace(0.5, 10, 20), ki: linspace(0, 4.5, 10), kd: linspace(0, 2, 5) }),
+  over: grid({ kp: range(1, 21), ki: range(0, 10), kd: range(0, 10, 2) }),
   reduce: {
     best: topK("cost", 5, { order: "min" }),
     settling: stats("settlingSeconds", { quantiles: [0.1, 0.5, 0.9] }),

@@ -57,7 +57,14 @@ export { defineReducer, type ReducerDefinition, type ReducerOptions } from "./sd
 export type { Result } from "./sdk/results.ts";
 export type { StandardSchema } from "./sdk/standard-schema.ts";
 export { type ChunkOption, sweep, type SweepOptions, type VerifyOptions } from "./sdk/sweep.ts";
-export { defineTask, type Priority, type RetryOptions, type TaskContext, type TaskDefinition, type TaskOptions } from "./sdk/task.ts";
+export {
+  defineTask,
+  type Priority,
+  type RetryOptions,
+  type TaskContext,
+  type TaskDefinition,
+  type TaskOptions,
+} from "./sdk/task.ts";
 export type { Duration, Size } from "./util/units.ts";
 export type { ConnectOptions };
 

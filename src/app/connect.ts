@@ -39,6 +39,7 @@ function refuseRunner(): void {
   if (process.argv[2] !== RUNNER_ARGUMENT) return;
   throw new HoldfastError("MODULE_NOT_LOADED", {
     module: "A task's module",
-    problem: "it calls connect() while a worker imports it; move its tasks to a module of their own, and submit from another",
+    problem:
+      "it calls connect() while a worker imports it; move its tasks to a module of their own, and submit from another",
   });
 }

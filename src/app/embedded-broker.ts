@@ -155,7 +155,10 @@ class SharedFile {
     const { home } = this.#options;
     const note = await readOwnerNote(home.ownerFile);
     if (note !== undefined && isAlive(note)) return { url: note.url, token: note.token };
-    throw new HoldfastError("BROKER_UNREACHABLE", { url: home.file, problem: "its owner is only starting, or on another machine" });
+    throw new HoldfastError("BROKER_UNREACHABLE", {
+      url: home.file,
+      problem: "its owner is only starting, or on another machine",
+    });
   }
 
   /** Our ownership, or undefined when another process holds the file. */
@@ -175,7 +178,11 @@ class SharedFile {
       if (HoldfastError.is(thrown, "BROKER_OWNED")) return undefined;
       throw thrown;
     }
-    if (this.#guest !== undefined) this.#options.logger.warn({ file: this.#options.home.file }, "the broker's owner is gone; this process has taken over");
+    if (this.#guest !== undefined)
+      this.#options.logger.warn(
+        { file: this.#options.home.file },
+        "the broker's owner is gone; this process has taken over",
+      );
     // `close` waits for us and releases what it finds.
     this.#own = own;
     return own;

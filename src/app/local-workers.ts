@@ -81,7 +81,12 @@ const GOOD_LIFE_MS = 30_000;
 export function startLocalWorkers(options: LocalWorkersOptions): LocalWorkers {
   const prefix = options.namePrefix ?? `${hostname()}-${process.pid}`;
   const clock = options.clock ?? systemClock();
-  const supervised = Array.from({ length: options.count }, (_, at) => new SupervisedWorker(`${prefix}-${at + 1}`, { ...options, clock }));
+  // Before the first worker is there: a log that cannot be written must not leave half of them running.
+  closeLog(openLog(options.log ?? "inherit"));
+  const supervised = Array.from(
+    { length: options.count },
+    (_, at) => new SupervisedWorker(`${prefix}-${at + 1}`, { ...options, clock }),
+  );
   return {
     workers: supervised,
     stop: async ({ patienceMs = STOP_PATIENCE_MS } = {}) => {
@@ -205,7 +210,7 @@ function spawnWorker(name: string, options: LocalWorkersOptions): ChildProcess {
       detached: process.platform !== "win32",
     });
   } finally {
-    if (typeof log === "number") closeSync(log);
+    closeLog(log);
   }
 }
 
@@ -215,14 +220,25 @@ function openLog(log: NonNullable<LocalWorkersOptions["log"]>): "inherit" | "ign
     return openSync(log.file, "a");
   } catch (thrown) {
     const expected = `a file that can be written (${thrown instanceof Error ? thrown.message : String(thrown)})`;
-    throw new HoldfastError("INVALID_OPTION", { option: "log file of workers", value: log.file, expected }, { cause: thrown });
+    throw new HoldfastError(
+      "INVALID_OPTION",
+      { option: "log file of workers", value: log.file, expected },
+      { cause: thrown },
+    );
   }
+}
+
+function closeLog(log: "inherit" | "ignore" | number): void {
+  if (typeof log === "number") closeSync(log);
 }
 
 function environmentOf(settings: Partial<Settings>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(settings)
       .filter(([, value]) => value !== undefined)
-      .map(([setting, value]) => [environmentName(setting as SettingName), Array.isArray(value) ? value.join(",") : String(value)]),
+      .map(([setting, value]) => [
+        environmentName(setting as SettingName),
+        Array.isArray(value) ? value.join(",") : String(value),
+      ]),
   );
 }

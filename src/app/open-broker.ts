@@ -72,8 +72,15 @@ export async function openBroker(address: string, options: OpenBrokerOptions): P
   const { settings, logger, giveUpAfterMs } = options;
   const parsed = parseBrokerAddress(address);
   const patience = giveUpAfterMs === undefined ? {} : { giveUpAfterMs };
-  if (parsed.kind === "home" && options.mayOwn !== false) return openEmbedded({ home: parsed, settings, logger, ...patience });
+  if (parsed.kind === "home" && options.mayOwn !== false)
+    return openEmbedded({ home: parsed, settings, logger, ...patience });
   const whereabouts =
     parsed.kind === "home" ? () => findOwner(parsed) : () => ({ url: parsed.url, token: settings.token ?? "" });
-  return connectRemoteBroker({ url: whereabouts, clock: systemClock({ keepAlive: true }), random: Math.random, logger, ...patience });
+  return connectRemoteBroker({
+    url: whereabouts,
+    clock: systemClock({ keepAlive: true }),
+    random: Math.random,
+    logger,
+    ...patience,
+  });
 }

@@ -12,6 +12,7 @@ export function processSettings(): Settings {
 }
 
 export function brokerSettings(settings: Settings): BrokerSettings {
-  const { heartbeatMs, deadAfterMs, ageingMs, retentionMs, maxQueueDepth, overdueGraceMs, verificationPatienceMs } = settings;
+  const { heartbeatMs, deadAfterMs, ageingMs, retentionMs, maxQueueDepth, overdueGraceMs, verificationPatienceMs } =
+    settings;
   return { heartbeatMs, deadAfterMs, ageingMs, retentionMs, maxQueueDepth, overdueGraceMs, verificationPatienceMs };
 }

@@ -50,12 +50,19 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
       prefetch: settings.prefetch,
       idleExitMs: settings.idleExitMs,
       graceMs: settings.graceMs,
+      drainMs: settings.drainMs,
+      brokerPatienceMs: settings.brokerPatienceMs,
       memoryLimitMb: settings.memoryLimitMb,
     },
     logger: logger.child({ worker: name }),
     clock,
   });
-  const stopListening = listenForTheEnd(worker, { clock, logger, graceMs: settings.graceMs, tied: options.tiedToParent === true });
+  const stopListening = listenForTheEnd(worker, {
+    clock,
+    logger,
+    graceMs: settings.graceMs,
+    tied: options.tiedToParent === true,
+  });
   try {
     // What `start` rejects with is also in `ended`.
     await worker.start().catch(() => undefined);

@@ -4,8 +4,8 @@
  * has passed the full schemas before (schemas.ts) and fails here with the same codes.
  */
 import { HoldfastError } from "../errors/index.ts";
-import type { ClaimRequest, CommitParams, Outcome } from "./contract.ts";
-import { MAX_BATCH, MAX_PAGE, MAX_PAYLOAD, MAX_WAIT_MS } from "./limits.ts";
+import type { ClaimRequest, CommitParams, Outcome, ReconcileParams } from "./contract.ts";
+import { MAX_BATCH, MAX_HELD, MAX_PAGE, MAX_PAYLOAD, MAX_WAIT_MS } from "./limits.ts";
 import { MAX_CHUNK_VALUES } from "./schemas-working.ts";
 
 /** Errors: INVALID_REQUEST. */
@@ -20,6 +20,11 @@ export function checkOutcomes({ outcomes }: CommitParams): void {
     throw new HoldfastError("BATCH_TOO_LARGE", { what: "outcomes", count: outcomes.length, limit: MAX_BATCH });
   }
   for (const outcome of outcomes) checkOutcome(outcome);
+}
+
+/** Errors: BATCH_TOO_LARGE. */
+export function checkHeld({ held }: ReconcileParams): void {
+  if (held.length > MAX_HELD) throw new HoldfastError("BATCH_TOO_LARGE", { what: "held", count: held.length, limit: MAX_HELD });
 }
 
 function checkOutcome(outcome: Outcome): void {

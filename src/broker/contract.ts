@@ -44,6 +44,8 @@ import type {
   Directives,
   HeartbeatParams,
   OpenSessionReply,
+  ReconcileParams,
+  ReconcileReply,
   WorkerProfile,
 } from "./contract/working.ts";
 
@@ -78,10 +80,18 @@ export interface Broker {
   resumePool(params: { readonly pool: string }): Promise<PoolView>;
 
   openSession(params: WorkerProfile): Promise<OpenSessionReply>;
-  /** Errors: SESSION_LOST (as for claim and commit). */
+  /** Errors: SESSION_LOST (as for claim, commit and reconcile). */
   heartbeat(params: HeartbeatParams): Promise<Directives>;
   claim(params: ClaimParams): Promise<ClaimReply>;
   commit(params: CommitParams): Promise<CommitReply>;
+  /**
+   * A client tells which leases the session still knows of, after a break in which a reply may have
+   * been lost: leases of the session that are not among `held` are handed back (cost nothing), and
+   * the reply names those of `held` that the session does not hold (any more). Until it is answered
+   * the client claims nothing for the session: `held` could not name it. Idempotent.
+   * Errors: SESSION_LOST, BATCH_TOO_LARGE.
+   */
+  reconcile(params: ReconcileParams): Promise<ReconcileReply>;
   /** Without effect when the session is gone already. */
   closeSession(params: CloseSessionParams): Promise<void>;
   /** Asks a live worker to finish and leave. */
@@ -130,6 +140,7 @@ export const BROKER_METHODS = [
   "heartbeat",
   "claim",
   "commit",
+  "reconcile",
   "closeSession",
   "drainSession",
   "getExecution",

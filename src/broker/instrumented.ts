@@ -15,6 +15,7 @@ import {
   type ClaimReply,
   type ClaimRequest,
   type CommitReply,
+  type ReconcileReply,
 } from "./contract.ts";
 import type { ParamsOf } from "./schemas.ts";
 
@@ -91,6 +92,11 @@ function defectOf(method: BrokerMethod, params: unknown, reply: unknown): string
       if (committed.verdicts.length !== outcomes.length)
         return `${committed.verdicts.length} verdicts for ${outcomes.length} outcomes`;
       return defectOfClaim(claim ?? { max: 0, waitMs: 0 }, committed);
+    }
+    case "reconcile": {
+      const { held } = params as ParamsOf<"reconcile">;
+      const { lost } = reply as ReconcileReply;
+      return lost.length > held.length ? `${lost.length} lost leases where ${held.length} were held` : undefined;
     }
     case "readResults": {
       const { cursor = 0, limit } = params as ParamsOf<"readResults">;

@@ -2,6 +2,8 @@
 
 /** One input, result, handler, source or meta, UTF-16 code units of its JSON text. Larger data belong into artifacts. */
 export const MAX_PAYLOAD = 1_048_576;
+/** Texts of one page of results, or of the leases of one claim, in sum: the row or lease that reaches it is the last one. */
+export const MAX_REPLY_PAYLOAD = 16 * MAX_PAYLOAD;
 /** Inputs in one submit or extend call. */
 export const MAX_TASKS_PER_CALL = 20_000;
 /** Submissions in one submit call. */
@@ -12,6 +14,8 @@ export const MAX_TASKS_PER_EXECUTION = 16_777_215;
 export const MAX_ARRAY_LENGTH = Number.MAX_SAFE_INTEGER;
 /** Leases of one claim; outcomes of one commit. */
 export const MAX_BATCH = 1_000;
+/** Leases named in one reconcile call. */
+export const MAX_HELD = 100_000;
 /** Items of one chunk. */
 export const MAX_CHUNK_ITEMS = 100_000;
 /** Longest wait of a claim or a read, milliseconds. */

@@ -12,13 +12,14 @@ import type { Broker, BrokerMethod } from "./contract.ts";
 import { isPlainCommit } from "./plain-commit.ts";
 import {
   MAX_BATCH,
+  MAX_HELD,
   MAX_PAGE,
   MAX_SUBMISSIONS_PER_CALL,
   MAX_TASKS_PER_CALL,
   MAX_TASKS_PER_EXECUTION,
   MAX_WAIT_MS,
 } from "./limits.ts";
-import { executionStateSchema, outcomeSchema, taskStateSchema } from "./schemas-working.ts";
+import { executionStateSchema, leaseRefSchema, outcomeSchema, taskStateSchema } from "./schemas-working.ts";
 import { boundedArray, identifier, integer, itemIndex, MAX_MESSAGE, name, raise, strict } from "./schema-parts.ts";
 import { submissionSchema, taskGroupSchema } from "./schemas-submitting.ts";
 
@@ -91,6 +92,7 @@ export const PARAM_SCHEMAS: { readonly [M in BrokerMethod]: z.ZodType<ParamsOf<M
     outcomes: boundedArray(outcomeSchema, MAX_BATCH),
     claim: z.exactOptional(z.strictObject(claimRequest)),
   }),
+  reconcile: strict<ParamsOf<"reconcile">>()({ session: identifier, held: boundedArray(leaseRefSchema, MAX_HELD) }),
   closeSession: strict<ParamsOf<"closeSession">>()({ session: identifier, reason: z.enum(["left", "lost"]) }),
   drainSession: strict<ParamsOf<"drainSession">>()({ session: identifier }),
 

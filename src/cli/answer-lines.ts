@@ -4,10 +4,11 @@ import { factLines } from "./terminal/facts.ts";
 import { count } from "./terminal/figures.ts";
 import type { Screen } from "./terminal/screen.ts";
 import { table } from "./terminal/table.ts";
-import { cut, printable } from "./terminal/text-width.ts";
+import { cut, printable, textWidth, wrap } from "./terminal/text-width.ts";
 
 type Look = Pick<Screen, "terminal" | "theme">;
 
+const INDENT = "  ";
 const SIGNIFICANT_DIGITS = 6;
 /** Entries of a top-k that are printed; `--json` has them all. */
 const TOP_SHOWN = 10;
@@ -16,16 +17,29 @@ const TOP_SHOWN = 10;
 export function answerLines(look: Look, answer: unknown): string[] {
   if (isTop(answer)) return topLines(look, answer);
   if (isStats(answer)) return statsLines(look, answer);
-  if (isStatistic(answer)) return [`  ${number(answer.value)}${ignoredNote(answer)}`];
-  if (isRecord(answer)) return Object.entries(answer).flatMap(([name, part]) => namedPart(look, name, part));
+  if (isStatistic(answer)) return [`${number(answer.value)}${ignoredNote(answer)}`];
+  if (isRecord(answer)) return recordLines(look, answer);
   return valueLines(look, answer);
 }
 
+/** Lines moved to the right by two, laid out for the room that is left. */
+export function indented(look: Look, lines: (inner: Look) => string[]): string[] {
+  const inner = { theme: look.theme, terminal: { ...look.terminal, columns: look.terminal.columns - INDENT.length } };
+  return lines(inner).map((line) => INDENT + line);
+}
+
 /** One result per line: number, point, value. */
-export function resultLines(look: Look, results: readonly { readonly index: number; readonly point: unknown; readonly value: unknown }[]): string[] {
+export function resultLines(
+  look: Look,
+  results: readonly { readonly index: number; readonly point: unknown; readonly value: unknown }[],
+): string[] {
   const rows = results.map(({ index, point, value }) => [count(index), compact(point), compact(value)]);
-  const columns = [{ title: "POINT", align: "right" as const }, { title: "INPUT", shrinkTo: 8 }, { title: "RESULT", shrinkTo: 8 }];
-  return table(columns, rows, look).map((line) => `  ${line}`);
+  const columns = [
+    { title: "#", align: "right" as const },
+    { title: "INPUT", shrinkTo: 8 },
+    { title: "RESULT", shrinkTo: 8 },
+  ];
+  return table(columns, rows, look);
 }
 
 /** JSON on one line, without the quotes of names. */
@@ -39,16 +53,33 @@ export function compact(value: unknown): string {
     .join(", ");
 }
 
-function namedPart(look: Look, name: string, part: unknown): string[] {
-  const title = printable(name);
-  if (isStatistic(part)) return factLines(look, [[title, `${number(part.value)}${ignoredNote(part)}`]]);
-  if (typeof part !== "object" || part === null) return factLines(look, [[title, compact(part)]]);
-  return [`  ${look.theme.strong(title)}`, ...answerLines(look, part)];
+/** Parts of one figure side by side with their names; larger ones below theirs. */
+function recordLines(look: Look, record: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(record).flatMap(([name, part]) => {
+    const title = printable(name);
+    const short = shortForm(part);
+    const fits = short !== undefined && textWidth(title) + INDENT.length + textWidth(short) < look.terminal.columns;
+    if (fits) return [`${look.theme.strong(title)}${INDENT}${short}`];
+    const lines = (inner: Look): string[] =>
+      short === undefined || Array.isArray(part) ? answerLines(inner, part) : wrap(short, inner.terminal.columns - 1);
+    return [look.theme.strong(title), ...indented(look, lines)];
+  });
+}
+
+/** What may stand beside a name, if there is room. */
+function shortForm(part: unknown): string | undefined {
+  if (isStatistic(part)) return `${number(part.value)}${ignoredNote(part)}`;
+  return isRecord(part) ? undefined : compact(part);
 }
 
 function topLines(look: Look, top: TopResult): string[] {
   const shown = top.entries.slice(0, TOP_SHOWN);
-  const rows = shown.map((entry, place) => [`${place + 1}.`, number(entry.score), count(entry.index), compact(entry.point)]);
+  const rows = shown.map((entry, place) => [
+    `${place + 1}.`,
+    number(entry.score),
+    count(entry.index),
+    compact(entry.point),
+  ]);
   const columns = [
     { title: "", align: "right" as const },
     { title: "SCORE", align: "right" as const },
@@ -70,7 +101,9 @@ function statsLines(look: Look, stats: StatsResult): string[] {
 
 function valueLines(look: Look, value: unknown): string[] {
   const room = look.terminal.columns - 1;
-  return (JSON.stringify(value, null, 2) ?? "nothing").split("\n").map((line) => cut(`  ${line}`, room, look.theme.signs.ellipsis));
+  return (JSON.stringify(value, null, 2) ?? "nothing")
+    .split("\n")
+    .map((line) => cut(line, room, look.theme.signs.ellipsis));
 }
 
 function ignoredNote(statistic: StatisticResult): string {
@@ -88,7 +121,12 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 function isTop(value: unknown): value is TopResult {
-  return isRecord(value) && Array.isArray(value["entries"]) && typeof value["count"] === "number" && typeof value["ignored"] === "number";
+  return (
+    isRecord(value) &&
+    Array.isArray(value["entries"]) &&
+    typeof value["count"] === "number" &&
+    typeof value["ignored"] === "number"
+  );
 }
 
 function isStats(value: unknown): value is StatsResult {
@@ -96,5 +134,7 @@ function isStats(value: unknown): value is StatsResult {
 }
 
 function isStatistic(value: unknown): value is StatisticResult {
-  return isRecord(value) && Object.keys(value).length === 3 && "value" in value && "count" in value && "ignored" in value;
+  return (
+    isRecord(value) && Object.keys(value).length === 3 && "value" in value && "count" in value && "ignored" in value
+  );
 }

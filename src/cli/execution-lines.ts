@@ -2,13 +2,21 @@
 import type { PoolView, SessionView, VerificationReport } from "../broker/contract.ts";
 import type { ExecutionStatus } from "../sdk/progress.ts";
 import type { ExecutionState } from "../core/states.ts";
-import { count, counted, duration, percent } from "./terminal/figures.ts";
+import { ago, count, counted, duration, percent } from "./terminal/figures.ts";
 import type { Screen } from "./terminal/screen.ts";
 import { type Column, table } from "./terminal/table.ts";
 import { printable, wrap } from "./terminal/text-width.ts";
 import type { Theme } from "./terminal/theme.ts";
 
+/** Two of a million executions share so many characters with a chance of 1 in 10,000; then a command asks for more. */
+const SHORT_ID_LENGTH = 8;
+
 type Look = Pick<Screen, "terminal" | "theme">;
+
+/** The beginning of an id, as far as a person needs it: commands take it in place of the whole. */
+export function shortId(executionId: string): string {
+  return executionId.slice(0, SHORT_ID_LENGTH);
+}
 
 export function executionTable(look: Look, executions: readonly ExecutionStatus[], now: number): string[] {
   const columns: readonly Column[] = [
@@ -21,13 +29,13 @@ export function executionTable(look: Look, executions: readonly ExecutionStatus[
     { title: "STARTED", align: "right" },
   ];
   const rows = executions.map((view) => [
-    view.executionId,
+    shortId(view.executionId),
     printable(view.name),
     view.kind,
     view.state,
     `${count(view.counters.completed)}/${count(view.counters.total)}`,
     count(view.counters.failed),
-    `${duration(now - (view.startedAt ?? view.createdAt))} ago`,
+    ago(now - (view.startedAt ?? view.createdAt)),
   ]);
   return table(columns, rows, look);
 }
@@ -37,19 +45,24 @@ export function workerTable(look: Look, sessions: readonly SessionView[], now: n
     { title: "WORKER", shrinkTo: 10 },
     { title: "HOST", shrinkTo: 6 },
     { title: "PID", align: "right" },
-    { title: "STATE", paint: (cell, bare) => (bare === "lost" ? look.theme.bad(cell) : bare === "live" ? look.theme.good(cell) : look.theme.faint(cell)) },
+    {
+      title: "STATE",
+      paint: (cell, bare) =>
+        bare === "lost" ? look.theme.bad(cell) : bare === "live" ? look.theme.good(cell) : look.theme.faint(cell),
+    },
     { title: "LEASES", align: "right" },
     { title: "DONE", align: "right" },
     { title: "SEEN", align: "right" },
   ];
-  const rows = sessions.map((session) => [
+  const byName = sessions.toSorted((one, other) => one.worker.localeCompare(other.worker, "en", { numeric: true }));
+  const rows = byName.map((session) => [
     printable(session.worker),
     printable(session.host),
     String(session.pid),
     session.state,
     `${session.leases}/${session.slots}`,
     count(session.completed),
-    `${duration(now - session.lastSeenAt)} ago`,
+    ago(now - session.lastSeenAt),
   ]);
   return table(columns, rows, look);
 }
@@ -62,7 +75,13 @@ export function poolTable(look: Look, pools: readonly PoolView[]): string[] {
     { title: "RUNNING", align: "right" },
     { title: "WORKERS", align: "right" },
   ];
-  const rows = pools.map((pool) => [printable(pool.pool), pool.paused ? "paused" : "open", count(pool.queued), count(pool.running), String(pool.sessions)]);
+  const rows = pools.map((pool) => [
+    printable(pool.pool),
+    pool.paused ? "paused" : "open",
+    count(pool.queued),
+    count(pool.running),
+    String(pool.sessions),
+  ]);
   return table(columns, rows, look);
 }
 
@@ -73,13 +92,19 @@ export function executionFacts(view: ExecutionStatus, now: number): readonly (re
     ["Execution", view.executionId],
     ["Name", `${printable(view.name)} (${view.kind}, priority ${view.priority})`],
     ["State", view.state],
-    ["Done", `${count(counters.completed)} of ${count(counters.total)} (${percent(counters.completed, counters.total)})`],
+    [
+      "Done",
+      `${count(counters.completed)} of ${count(counters.total)} (${percent(counters.completed, counters.total)})`,
+    ],
   ];
-  const others = (["running", "queued", "scheduled", "blocked", "failed", "cancelled", "skipped"] as const).filter((state) => counters[state] > 0);
+  const others = (["running", "queued", "scheduled", "blocked", "failed", "cancelled", "skipped"] as const).filter(
+    (state) => counters[state] > 0,
+  );
   if (others.length > 0) facts.push(["Also", others.map((state) => `${count(counters[state])} ${state}`).join(", ")]);
   facts.push(["Time", timeFact(view, now)]);
   if (view.retries > 0 || view.lostAttempts > 0 || view.refusedOutcomes > 0) facts.push(["Trouble", troubleFact(view)]);
-  if (view.firstFailure !== undefined) facts.push(["First failure", `${printable(view.firstFailure.message)} (${view.firstFailure.class})`]);
+  if (view.firstFailure !== undefined)
+    facts.push(["First failure", `${printable(view.firstFailure.message)} (${view.firstFailure.class})`]);
   if (view.verification !== undefined) facts.push(["Verification", verificationFact(view.verification)]);
   return facts;
 }
@@ -105,13 +130,17 @@ function timeFact(view: ExecutionStatus, now: number): string {
   if (startedAt === undefined) return `waiting for ${duration(now - view.createdAt)}`;
   const spentMs = (view.endedAt ?? now) - startedAt;
   const rate = spentMs > 0 ? ` (${count(Math.round((view.counters.completed * 1_000) / spentMs))}/s)` : "";
-  return view.endedAt === undefined ? `running for ${duration(spentMs)}${rate}` : `took ${duration(spentMs)}${rate}, ended ${duration(now - view.endedAt)} ago`;
+  return view.endedAt === undefined
+    ? `running for ${duration(spentMs)}${rate}`
+    : `took ${duration(spentMs)}${rate}, ended ${ago(now - view.endedAt)}`;
 }
 
 function troubleFact(view: ExecutionStatus): string {
   const parts = [
     ...(view.retries > 0 ? [counted(view.retries, "retry", "retries")] : []),
-    ...(view.lostAttempts > 0 ? [`${counted(view.lostAttempts, "attempt")} lost with ${view.lostAttempts === 1 ? "its" : "their"} worker`] : []),
+    ...(view.lostAttempts > 0
+      ? [`${counted(view.lostAttempts, "attempt")} lost with ${view.lostAttempts === 1 ? "its" : "their"} worker`]
+      : []),
     ...(view.refusedOutcomes > 0 ? [`${counted(view.refusedOutcomes, "late outcome")} refused`] : []),
   ];
   return parts.join(", ");

@@ -23,26 +23,55 @@ export class HoldfastCommand extends Command {
       case "commander.unknownCommand":
         return new HoldfastError("UNKNOWN_COMMAND", { command: quoted, suggestion: this.#suggestCommand(quoted) });
       case "commander.missingArgument":
-        return new HoldfastError("INVALID_OPTION", { option: quoted.toUpperCase(), value: "missing", expected: `holdfast ${this.name()} ${this.usage()}` });
+        return new HoldfastError("INVALID_OPTION", {
+          option: quoted.toUpperCase(),
+          value: "missing",
+          expected: `holdfast ${this.name()} ${this.usage()}`,
+        });
       case "commander.excessArguments":
-        return new HoldfastError("INVALID_OPTION", { option: `Argument ${this.args.at(-1) ?? ""}`, value: "one too many", expected: `holdfast ${this.name()} ${this.usage()}` });
+        return new HoldfastError("INVALID_OPTION", {
+          option: `Argument ${this.args.at(-1) ?? ""}`,
+          value: "one too many",
+          expected: `holdfast ${this.name()} ${this.usage()}`,
+        });
       case "commander.optionMissingArgument":
-        return new HoldfastError("INVALID_OPTION", { option: longFlag(quoted), value: "without a value", expected: valueHint(quoted) });
+        return new HoldfastError("INVALID_OPTION", {
+          option: longFlag(quoted),
+          value: "without a value",
+          expected: valueHint(quoted),
+        });
       case "commander.conflictingOption":
-        return new HoldfastError("INVALID_OPTION", { option: longFlag(quoted), value: `given together with ${longFlag(second)}`, expected: "one of the two" });
+        return new HoldfastError("INVALID_OPTION", {
+          option: longFlag(quoted),
+          value: `given together with ${longFlag(second)}`,
+          expected: "one of the two",
+        });
       default:
-        return new HoldfastError("INVALID_OPTION", { option: longFlag(quoted), value: "not accepted", expected: message.replace(/^error: /, "") });
+        return new HoldfastError("INVALID_OPTION", {
+          option: longFlag(quoted),
+          value: "not accepted",
+          expected: message.replace(/^error: /, ""),
+        });
     }
   }
 
   #suggestOption(flag: string): string {
     const name = flag.split("=", 1)[0] ?? flag;
-    const known = [...this.options, ...(this.parent?.options ?? [])].flatMap((option) => (option.long === undefined ? [] : [option.long]));
-    return didYouMean(name, [...known, "--help"]) || ` See holdfast ${this.parent === null ? "" : `${this.name()} `}--help.`;
+    const known = [...this.options, ...(this.parent?.options ?? [])].flatMap((option) =>
+      option.long === undefined ? [] : [option.long],
+    );
+    return (
+      didYouMean(name, [...known, "--help"]) || ` See holdfast ${this.parent === null ? "" : `${this.name()} `}--help.`
+    );
   }
 
   #suggestCommand(name: string): string {
-    return didYouMean(name, this.commands.map((command) => command.name())) || " See holdfast --help.";
+    return (
+      didYouMean(
+        name,
+        this.commands.map((command) => command.name()),
+      ) || " See holdfast --help."
+    );
   }
 }
 

@@ -1,10 +1,13 @@
 /** From the file a person names to the definition it exports. */
+import { spawnSync } from "node:child_process";
 import { statSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { HoldfastError } from "../errors/index.ts";
 import { knownError } from "./report-error.ts";
 import { type Definition, isDefinition } from "../sdk/definition.ts";
+
+const CHECK_TIMEOUT_MS = 5_000;
 
 /**
  * Imports a module and takes its default export: a definition, or a function that makes one.
@@ -18,40 +21,62 @@ export async function loadDefinition(file: string, workingDirectory: string): Pr
   if (statSync(resolved, { throwIfNoEntry: false })?.isFile() !== true) {
     throw new HoldfastError("MODULE_NOT_LOADED", { module: file, problem: "there is no such file" });
   }
-  const exported = await importModule(file, resolved);
-  const made = typeof exported.default === "function" ? await callFactory(file, exported.default as () => unknown) : exported.default;
+  const exported = await importModule({ file, resolved });
+  const made =
+    typeof exported.default === "function"
+      ? await callFactory({ file, resolved }, exported.default as () => unknown)
+      : exported.default;
   if (isDefinition(made)) return made;
   throw new HoldfastError("NOTHING_TO_RUN", { module: file });
 }
 
-async function importModule(file: string, resolved: string): Promise<{ readonly default?: unknown }> {
+interface ModuleFile {
+  /** As the person wrote it. */
+  readonly file: string;
+  readonly resolved: string;
+}
+
+async function importModule(module: ModuleFile): Promise<{ readonly default?: unknown }> {
   try {
-    return (await import(pathToFileURL(resolved).href)) as { readonly default?: unknown };
+    return (await import(pathToFileURL(module.resolved).href)) as { readonly default?: unknown };
   } catch (thrown) {
-    throw asLoadError(file, thrown);
+    throw asLoadError(module, thrown);
   }
 }
 
-async function callFactory(file: string, factory: () => unknown): Promise<unknown> {
+async function callFactory(module: ModuleFile, factory: () => unknown): Promise<unknown> {
   try {
     return await factory();
   } catch (thrown) {
-    throw asLoadError(file, thrown);
+    throw asLoadError(module, thrown);
   }
 }
 
 /** What the module's own definitions found wrong is told as it is; everything else is the module's failure to load. */
-function asLoadError(module: string, thrown: unknown): HoldfastError {
+function asLoadError({ file: module, resolved }: ModuleFile, thrown: unknown): HoldfastError {
   const known = knownError(thrown);
   if (known !== undefined) return known;
-  const problem = thrown instanceof Error ? `${thrown.name}: ${thrown.message}${placeOf(thrown)}` : String(thrown);
+  const place = thrown instanceof SyntaxError ? syntaxErrorPlace(resolved) : placeOf(thrown);
+  const problem = thrown instanceof Error ? `${thrown.name}: ${thrown.message}${place}` : String(thrown);
   return new HoldfastError("MODULE_NOT_LOADED", { module, problem }, { cause: thrown });
 }
 
-/** ` (file.ts:12)`: for a syntax error the first line of its stack, else the first frame in a file of the user's. */
-function placeOf(error: Error): string {
-  const stack = error.stack ?? "";
-  const found = /^file:\/\/(\S+?):(\d+)/.exec(stack) ?? /\(?file:\/\/(\S+?):(\d+):\d+\)?/.exec(stack);
+/** ` (file.ts:12)`: the first frame of the stack that lies in a file. */
+function placeOf(thrown: unknown): string {
+  const stack = thrown instanceof Error ? (thrown.stack ?? "") : "";
+  return placeText(/file:\/\/(\S+?):(\d+):\d+/.exec(stack));
+}
+
+/** A syntax error keeps its place to itself when it is caught; checking the file tells it. Empty when another file is at fault. */
+function syntaxErrorPlace(resolved: string): string {
+  const { stderr } = spawnSync(process.execPath, ["--check", resolved], {
+    encoding: "utf8",
+    timeout: CHECK_TIMEOUT_MS,
+  });
+  return placeText(/^(?:file:\/\/)?(\S+?):(\d+)$/m.exec(stderr));
+}
+
+function placeText(found: RegExpExecArray | null): string {
   const [, place, line] = found ?? [];
   return place === undefined || line === undefined ? "" : ` (${path.basename(decodeURIComponent(place))}:${line})`;
 }

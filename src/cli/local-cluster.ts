@@ -6,7 +6,13 @@
  */
 import path from "node:path";
 import { parseBrokerAddress } from "../app/broker-address.ts";
-import { type LocalWorker, type LocalWorkers, type LocalWorkersOptions, startLocalWorkers, type WorkerExit } from "../app/local-workers.ts";
+import {
+  type LocalWorker,
+  type LocalWorkers,
+  type LocalWorkersOptions,
+  startLocalWorkers,
+  type WorkerExit,
+} from "../app/local-workers.ts";
 import { openBroker } from "../app/open-broker.ts";
 import type { Broker } from "../broker/contract.ts";
 import { MAX_PAGE } from "../broker/limits.ts";
@@ -55,7 +61,11 @@ type Open = (how: { readonly settings: Settings; readonly logger: Logger }) => P
  *
  * @throws HoldfastError those of loadSettings and openBroker.
  */
-export async function openLocalCluster(context: CliContext, flags: Readonly<Partial<Record<SettingName, unknown>>>, open: Open = openNamed): Promise<LocalCluster> {
+export async function openLocalCluster(
+  context: CliContext,
+  flags: Readonly<Partial<Record<SettingName, unknown>>>,
+  open: Open = openNamed,
+): Promise<LocalCluster> {
   const settings = settingsOf(context, flags);
   const logger = loggerOf(context, settings);
   const broker = await open({ settings, logger });
@@ -105,6 +115,7 @@ class Cluster implements LocalCluster {
       restart: workers.replaceLost,
       log: workers.log ?? workerLog(settings),
       logger,
+      clock: context.clock,
       ...(workers.replaceLost ? { broker } : {}),
       ...(workers.namePrefix === undefined ? {} : { namePrefix: workers.namePrefix }),
       onExit: (worker, exit) => this.#onExit(worker, { exit, count: workers.count }),
@@ -113,7 +124,9 @@ class Cluster implements LocalCluster {
     this.#forget = context.interrupts.onForced(() => {
       for (const worker of pool.workers) worker.kill("SIGKILL");
     });
-    void Promise.all(pool.workers.map(({ exited }) => exited)).then(() => this.#giveUp(new HoldfastError("WORKER_FAILED", { worker: "s of this command", how: "all have exited" })));
+    void Promise.all(pool.workers.map(({ exited }) => exited)).then(() =>
+      this.#giveUp(new HoldfastError("WORKER_FAILED", { worker: "s of this command", how: "all have exited" })),
+    );
   }
 
   async workersLive(count: number, signal: AbortSignal): Promise<void> {
@@ -145,12 +158,17 @@ class Cluster implements LocalCluster {
   }
 
   #onExit(worker: LocalWorker, { exit, count }: { readonly exit: WorkerExit; readonly count: number }): void {
-    const now = Date.now();
+    const now = this.#parts.context.clock.now();
     this.#deaths = [...this.#deaths.filter((at) => at > now - DEATHS_WITHIN_MS), now];
     if (this.#deaths.length < DEATHS_PER_WORKER * count) return;
     const log = workerLog(this.settings);
     const where = typeof log === "string" ? "" : `; see ${log.file}`;
-    this.#giveUp(new HoldfastError("WORKER_FAILED", { worker: worker.name, how: `${howItEnded(exit)}, as others did again and again${where}` }));
+    this.#giveUp(
+      new HoldfastError("WORKER_FAILED", {
+        worker: worker.name,
+        how: `${howItEnded(exit)}, as others did again and again${where}`,
+      }),
+    );
   }
 }
 

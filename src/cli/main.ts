@@ -9,6 +9,7 @@ import type { CliContext } from "./context.ts";
 import { type InterruptHandler, interruptExitCode, watchInterrupts } from "./interrupts.ts";
 import { runProgram } from "./program.ts";
 import { knownError, reportError } from "./report-error.ts";
+import { systemClock } from "../util/clock.ts";
 import { openScreen, type WritableOutput } from "./terminal/screen.ts";
 
 /** Runs the command of this process and ends the process. */
@@ -17,6 +18,7 @@ export async function runCli(): Promise<void> {
   const context: CliContext = {
     out: openScreen(quietWhenClosed(process.stdout, interrupts), process.env),
     err: openScreen(quietWhenClosed(process.stderr, interrupts), process.env),
+    clock: systemClock({ keepAlive: true }),
     environment: process.env,
     workingDirectory: process.cwd(),
     interrupts,
@@ -33,7 +35,11 @@ export async function execute(args: readonly string[], context: CliContext): Pro
     return await runProgram(args, context);
   } catch (thrown) {
     if (isInterrupt(thrown, context)) return interruptExitCode(context.interrupts.reason);
-    return reportError(context.err, { error: knownError(thrown) ?? HoldfastError.from(thrown), json: wantsJson(args), environment: context.environment });
+    return reportError(context.err, {
+      error: knownError(thrown) ?? HoldfastError.from(thrown),
+      json: wantsJson(args),
+      environment: context.environment,
+    });
   } finally {
     context.out.settle();
     context.err.settle();

@@ -15,18 +15,32 @@ export function noWorkersOption(): Option {
   return new Option("--no-workers", "No workers here; they come from elsewhere.");
 }
 
-export function wholeNumberOption(flag: string, range: { readonly min: number; readonly max: number }): (value: string) => number {
+export function wholeNumberOption(
+  flag: string,
+  range: { readonly min: number; readonly max: number },
+): (value: string) => number {
   return (value) => {
     const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
     if (number >= range.min && number <= range.max) return number;
-    throw new HoldfastError("INVALID_OPTION", { option: flag, value: JSON.stringify(value), expected: `a whole number from ${range.min} to ${range.max}` });
+    throw new HoldfastError("INVALID_OPTION", {
+      option: flag,
+      value: JSON.stringify(value),
+      expected: `a whole number from ${range.min} to ${range.max}`,
+    });
   };
 }
 
-export function choiceOption<const Value extends string>(flag: string, values: readonly Value[]): (value: string) => Value {
+export function choiceOption<const Value extends string>(
+  flag: string,
+  values: readonly Value[],
+): (value: string) => Value {
   return (value) => {
     const found = values.find((known) => known === value);
     if (found !== undefined) return found;
-    throw new HoldfastError("INVALID_OPTION", { option: flag, value: JSON.stringify(value), expected: `one of ${values.join(", ")}` });
+    throw new HoldfastError("INVALID_OPTION", {
+      option: flag,
+      value: JSON.stringify(value),
+      expected: `one of ${values.join(", ")}`,
+    });
   };
 }

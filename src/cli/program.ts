@@ -28,7 +28,18 @@ Examples:
 Exit codes: 0 done, 1 the work failed, 2 something was typed wrong, 3 the
 surroundings are not right. HOLDFAST_DEBUG=1 prints stack traces.`;
 
-const COMMANDS = [defineDemo, defineRun, defineUp, defineWorker, defineStatus, defineList, defineResults, defineCancel, definePause, defineResume];
+const COMMANDS = [
+  defineDemo,
+  defineRun,
+  defineUp,
+  defineWorker,
+  defineStatus,
+  defineList,
+  defineResults,
+  defineCancel,
+  definePause,
+  defineResume,
+];
 
 /** Runs the command that the arguments name; resolves with its exit code. Errors are thrown as HoldfastErrors. */
 export async function runProgram(args: readonly string[], context: CliContext): Promise<number> {
@@ -52,7 +63,9 @@ export function defineProgram(host: CommandHost): HoldfastCommand {
   const { out } = host.context;
   const program = new HoldfastCommand("holdfast");
   program
-    .description("Runs work on many workers and does not let go of it: workers may die at any moment,\nevery task still ends, every result is committed exactly once.")
+    .description(
+      "Runs work on many workers and does not let go of it: workers may die at any moment,\nevery task still ends, every result is committed exactly once.",
+    )
     .usage("<command> [options]")
     .version(packageVersion(), "-v, --version", "Prints the version.")
     .helpOption("-h, --help", "Prints help.")

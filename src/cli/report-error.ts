@@ -37,9 +37,16 @@ export function reportError(screen: Screen, report: ErrorReport): number {
 export function errorLines(error: HoldfastError, screen: Pick<Screen, "terminal" | "theme">): string[] {
   // A message may be a list, one problem per line; whatever a person wrote into it is made printable.
   const message = error.message.split("\n").map((line, at) => (at === 0 ? "" : "  ") + printable(line));
-  const text = message.flatMap((line, at) => wrap(`${at === 0 ? "error: " : ""}${line}${at === message.length - 1 ? ` [${error.code}]` : ""}`, screen.terminal.columns - 1));
+  const text = message.flatMap((line, at) =>
+    wrap(
+      `${at === 0 ? "error: " : ""}${line}${at === message.length - 1 ? ` [${error.code}]` : ""}`,
+      screen.terminal.columns - 1,
+    ),
+  );
   return text.map((line) =>
-    line.replace(/^error:/, (word) => screen.theme.bad(word)).replace(`[${error.code}]`, (code) => screen.theme.faint(code)),
+    line
+      .replace(/^error:/, (word) => screen.theme.bad(word))
+      .replace(`[${error.code}]`, (code) => screen.theme.faint(code)),
   );
 }
 
@@ -50,6 +57,7 @@ function wantsStack(environment: Environment): boolean {
 
 function stackLines(error: HoldfastError): string[] {
   const lines = [error.stack ?? ""];
-  for (let cause = error.cause; cause instanceof Error; cause = cause.cause) lines.push(`caused by ${cause.stack ?? cause.message}`);
+  for (let cause = error.cause; cause instanceof Error; cause = cause.cause)
+    lines.push(`caused by ${cause.stack ?? cause.message}`);
   return lines;
 }

@@ -1,16 +1,21 @@
 /** What came out of an execution: for `run --json`, and as lines for a person. */
+import type { Failure } from "../core/failure.ts";
 import type { Execution, FailedItems } from "../sdk/execution.ts";
 import type { ExecutionStatus } from "../sdk/progress.ts";
 import type { Result } from "../sdk/results.ts";
 import { HoldfastError } from "../errors/index.ts";
-import { answerLines, compact, resultLines } from "./answer-lines.ts";
+import { shortId } from "./execution-lines.ts";
+import { answerLines, compact, indented, resultLines } from "./answer-lines.ts";
 import { count, counted, duration } from "./terminal/figures.ts";
 import type { Screen } from "./terminal/screen.ts";
 import { cut, printable, wrap } from "./terminal/text-width.ts";
 
 type Look = Pick<Screen, "terminal" | "theme">;
 
-export interface RunReport extends Pick<ExecutionStatus, "executionId" | "name" | "kind" | "state" | "counters" | "retries" | "lostAttempts" | "verification"> {
+export interface RunReport extends Pick<
+  ExecutionStatus,
+  "executionId" | "name" | "kind" | "state" | "counters" | "retries" | "lostAttempts" | "verification"
+> {
   readonly wallMs: number;
   readonly itemsPerSecond: number;
   /** What `reduce` made; absent where the sweep has none. */
@@ -25,7 +30,19 @@ const FAILURES_SHOWN = 5;
 const POINT_COLUMNS = 60;
 
 export async function makeRunReport(execution: Execution): Promise<RunReport> {
-  const { executionId, name, kind, state, counters, retries, lostAttempts, verification, createdAt, startedAt, endedAt } = await execution.status();
+  const {
+    executionId,
+    name,
+    kind,
+    state,
+    counters,
+    retries,
+    lostAttempts,
+    verification,
+    createdAt,
+    startedAt,
+    endedAt,
+  } = await execution.status();
   const wallMs = (endedAt ?? createdAt) - (startedAt ?? createdAt);
   return {
     executionId,
@@ -84,27 +101,48 @@ function endingLines(look: Look, report: RunReport): string[] {
 function verificationNote({ verification }: RunReport): string[] {
   if (verification === undefined) return [];
   const { agreed, disagreed } = verification;
-  return disagreed === 0 ? [`${counted(agreed, "chunk")} verified`] : [`${counted(disagreed, "chunk")} of ${count(agreed + disagreed)} DISAGREED when run twice`];
+  return disagreed === 0
+    ? [`${counted(agreed, "chunk")} verified`]
+    : [`${counted(disagreed, "chunk")} of ${count(agreed + disagreed)} DISAGREED when run twice`];
 }
 
 function answerPart(look: Look, report: RunReport): string[] {
   if (report.counters.completed === 0) return [];
-  if (report.aggregate !== undefined) return ["", ...answerLines(look, report.aggregate)];
+  if (report.aggregate !== undefined) return ["", ...indented(look, (inner) => answerLines(inner, report.aggregate))];
   const results = report.firstResults ?? [];
   const rest = report.counters.completed - results.length;
-  const note = rest > 0 ? [look.theme.faint(cut(`  and ${count(rest)} more: holdfast results ${report.executionId}`, look.terminal.columns - 1, look.theme.signs.ellipsis))] : [];
-  return results.length === 0 ? [] : ["", ...resultLines(look, results), ...note];
+  const note =
+    rest > 0
+      ? [
+          look.theme.faint(
+            cut(
+              `  and ${count(rest)} more: holdfast results ${shortId(report.executionId)}`,
+              look.terminal.columns - 1,
+              look.theme.signs.ellipsis,
+            ),
+          ),
+        ]
+      : [];
+  return results.length === 0 ? [] : ["", ...indented(look, (inner) => resultLines(inner, results)), ...note];
 }
 
 function failureLines(look: Look, report: RunReport): string[] {
   const { failures } = report;
   if (failures.length === 0) return [];
   const shown = failures.slice(0, FAILURES_SHOWN).flatMap((failed) => {
-    const text = `${which(failed, report.kind)}: ${printable(failed.failure.message)} (${failed.failure.class}, ${tries(failed)})`;
-    return wrap(text, look.terminal.columns - 3).map((line, at) => `${at === 0 ? look.theme.bad(look.theme.signs.cross) : " "} ${line}`);
+    const text = `${which(failed, report.kind)}: ${failureText(failed.failure)} (${failed.failure.class}, ${tries(failed)})`;
+    return wrap(text, look.terminal.columns - 3).map(
+      (line, at) => `${at === 0 ? look.theme.bad(look.theme.signs.cross) : " "} ${line}`,
+    );
   });
   const rest = failures.length - FAILURES_SHOWN;
   return ["", ...shown, ...(rest > 0 ? [look.theme.faint(`  and ${count(rest)} more`)] : [])];
+}
+
+/** `TypeError: no bad words`. */
+function failureText({ code, message }: Failure): string {
+  const text = printable(message);
+  return code === undefined || text.includes(code) ? text : `${printable(code)}: ${text}`;
 }
 
 function which(failed: FailedItems<unknown>, kind: RunReport["kind"]): string {

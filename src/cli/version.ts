@@ -12,11 +12,15 @@ export function packageVersion(): string {
 function findVersion(from: string): string {
   for (let folder = new URL(".", from); ; folder = new URL("..", folder)) {
     try {
-      const manifest = JSON.parse(readFileSync(new URL("package.json", folder), "utf8")) as { readonly name?: string; readonly version?: string };
+      const manifest = JSON.parse(readFileSync(new URL("package.json", folder), "utf8")) as {
+        readonly name?: string;
+        readonly version?: string;
+      };
       if (manifest.name === "holdfast" && manifest.version !== undefined) return manifest.version;
     } catch (thrown) {
       if ((thrown as NodeJS.ErrnoException).code !== "ENOENT") throw thrown;
     }
-    if (new URL("..", folder).href === folder.href) throw new HoldfastError("INTERNAL", { problem: "package.json of holdfast was not found" });
+    if (new URL("..", folder).href === folder.href)
+      throw new HoldfastError("INTERNAL", { problem: "package.json of holdfast was not found" });
   }
 }

@@ -1,12 +1,14 @@
 /** Shows an execution's progress until it has ended. */
 import type { Execution } from "../sdk/execution.ts";
 import type { Progress as ExecutionProgress } from "../sdk/progress.ts";
+import type { Clock } from "../util/clock.ts";
 import { ProgressDisplay } from "./terminal/progress-display.ts";
 import type { Progress } from "./terminal/progress-line.ts";
 import type { Screen } from "./terminal/screen.ts";
 
 export interface WatchOptions {
   readonly screen: Screen;
+  readonly clock: Clock;
   /** What is counted, plural. */
   readonly unit: string;
   readonly signal: AbortSignal;
@@ -16,7 +18,9 @@ export interface WatchOptions {
 export async function watchExecution(execution: Execution, options: WatchOptions): Promise<void> {
   const startedAt = performance.now();
   let latest: ExecutionProgress | undefined;
-  const display = new ProgressDisplay(options.screen, { progress: () => toLine(latest, { unit: options.unit, elapsedMs: performance.now() - startedAt }) });
+  const display = new ProgressDisplay(options, {
+    progress: () => toLine(latest, { unit: options.unit, elapsedMs: performance.now() - startedAt }),
+  });
   try {
     for await (const progress of execution.progress({ signal: options.signal })) {
       latest = progress;
@@ -27,7 +31,10 @@ export async function watchExecution(execution: Execution, options: WatchOptions
   }
 }
 
-function toLine(latest: ExecutionProgress | undefined, now: { readonly unit: string; readonly elapsedMs: number }): Progress {
+function toLine(
+  latest: ExecutionProgress | undefined,
+  now: { readonly unit: string; readonly elapsedMs: number },
+): Progress {
   return {
     done: latest?.done ?? 0,
     total: latest?.total ?? 1,

@@ -23,10 +23,18 @@ const GIVE_UP_AFTER_MS = 10_000;
  *
  * @throws HoldfastError BROKER_UNREACHABLE, those of openBroker, and what `action` throws.
  */
-export async function withBroker<T>(context: CliContext, flags: { readonly broker?: string }, action: (opened: OpenedBroker) => Promise<T>): Promise<T> {
+export async function withBroker<T>(
+  context: CliContext,
+  flags: { readonly broker?: string },
+  action: (opened: OpenedBroker) => Promise<T>,
+): Promise<T> {
   const settings = settingsOf(context, { broker: flags.broker });
   requireStore(settings.broker);
-  const broker = await openBroker(settings.broker, { settings, logger: loggerOf(context, settings), giveUpAfterMs: GIVE_UP_AFTER_MS });
+  const broker = await openBroker(settings.broker, {
+    settings,
+    logger: loggerOf(context, settings),
+    giveUpAfterMs: GIVE_UP_AFTER_MS,
+  });
   try {
     return await action({ broker, client: new Client({ broker }) });
   } finally {
@@ -44,5 +52,8 @@ export function loggerOf(context: CliContext, settings: Settings): Logger {
 function requireStore(address: string): void {
   const parsed = parseBrokerAddress(address);
   if (parsed.kind === "remote" || existsSync(parsed.file)) return;
-  throw new HoldfastError("BROKER_UNREACHABLE", { url: parsed.file, problem: "there is no store yet; `holdfast run FILE` or `holdfast up` makes one" });
+  throw new HoldfastError("BROKER_UNREACHABLE", {
+    url: parsed.file,
+    problem: "there is no store yet; `holdfast run FILE` or `holdfast up` makes one",
+  });
 }

@@ -41,7 +41,8 @@ export async function reportingTo<Report>(file: string | undefined, work: () => 
     report = await work();
   } catch (thrown) {
     const error = knownError(thrown);
-    if (file !== undefined && error !== undefined) await writeJson(file, { error: { code: error.code, message: error.message, details: error.details } });
+    if (file !== undefined && error !== undefined)
+      await writeJson(file, { error: { code: error.code, message: error.message, details: error.details } });
     throw thrown;
   }
   if (file !== undefined) await writeJson(file, report);

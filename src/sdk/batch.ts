@@ -6,7 +6,15 @@ import { MAX_PAYLOAD, MAX_TASKS_PER_CALL, MAX_TASKS_PER_EXECUTION } from "../bro
 import { jsonFault } from "../core/untrusted.ts";
 import { HoldfastError } from "../errors/index.ts";
 import { joined } from "./check-points.ts";
-import { type Definition, DEFINITION_BRAND, executionFields, type ExecutionOptions, groupFields, payloadText, type Prepared } from "./definition.ts";
+import {
+  type Definition,
+  DEFINITION_BRAND,
+  executionFields,
+  type ExecutionOptions,
+  groupFields,
+  payloadText,
+  type Prepared,
+} from "./definition.ts";
 import { writeNotes } from "./notes.ts";
 import { pointsFrom } from "./points.ts";
 import { checkAgainst, type StandardSchema } from "./standard-schema.ts";
@@ -39,10 +47,19 @@ export function batch<Input, Parsed, Output>(
   });
 }
 
-async function prepareBatch(task: TaskDefinition, inputs: readonly unknown[], options: BatchOptions): Promise<Prepared> {
-  if (inputs.length === 0) throw new HoldfastError("INVALID_INPUT", { path: "inputs", problem: "is empty; expected at least one input" });
+async function prepareBatch(
+  task: TaskDefinition,
+  inputs: readonly unknown[],
+  options: BatchOptions,
+): Promise<Prepared> {
+  if (inputs.length === 0)
+    throw new HoldfastError("INVALID_INPUT", { path: "inputs", problem: "is empty; expected at least one input" });
   if (inputs.length > MAX_TASKS_PER_EXECUTION) {
-    throw new HoldfastError("BATCH_TOO_LARGE", { what: "inputs", count: inputs.length, limit: MAX_TASKS_PER_EXECUTION });
+    throw new HoldfastError("BATCH_TOO_LARGE", {
+      what: "inputs",
+      count: inputs.length,
+      limit: MAX_TASKS_PER_EXECUTION,
+    });
   }
   const texts = await inputTexts(inputs, task.input);
   const fields = groupFields(options, task);
@@ -71,7 +88,8 @@ async function inputTexts(inputs: readonly unknown[], schema: StandardSchema | u
     if (schema !== undefined) {
       const checked = checkAgainst(schema, input);
       const verdict = checked instanceof Promise ? await checked : checked;
-      if (!verdict.ok) throw new HoldfastError("INVALID_INPUT", { path: joined(path, verdict.path), problem: verdict.problem });
+      if (!verdict.ok)
+        throw new HoldfastError("INVALID_INPUT", { path: joined(path, verdict.path), problem: verdict.problem });
     }
     const fault = jsonFault(input, path);
     if (fault !== undefined) throw new HoldfastError("INVALID_INPUT", { path: fault.path, problem: fault.problem });

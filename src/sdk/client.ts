@@ -52,11 +52,14 @@ export class Client implements AsyncDisposable {
    * INVALID_PARAMETER_FILE, PAYLOAD_TOO_LARGE, KEY_CONFLICT, QUEUE_FULL, STORE_FULL. Nothing is
    * left running then.
    */
-  async submit<Point, Value, Aggregate>(definition: Definition<Point, Value, Aggregate>): Promise<Execution<Point, Value, Aggregate>> {
+  async submit<Point, Value, Aggregate>(
+    definition: Definition<Point, Value, Aggregate>,
+  ): Promise<Execution<Point, Value, Aggregate>> {
     const prepared = await definition.prepare();
     const { executions } = await this.#broker.submit({ submissions: [prepared.submission] });
     const receipt = executions[0];
-    if (receipt === undefined) throw new HoldfastError("INTERNAL", { problem: "the broker answered a submission with nothing" });
+    if (receipt === undefined)
+      throw new HoldfastError("INTERNAL", { problem: "the broker answered a submission with nothing" });
     try {
       await this.#sendRest(prepared, receipt);
     } catch (thrown) {
@@ -64,7 +67,12 @@ export class Client implements AsyncDisposable {
       if (prepared.submission.key === undefined) await this.#abandon(receipt.executionId, thrown);
       throw thrown;
     }
-    return new Execution({ broker: this.#broker, clock: this.#clock, id: receipt.executionId, reader: prepared.reader });
+    return new Execution({
+      broker: this.#broker,
+      clock: this.#clock,
+      id: receipt.executionId,
+      reader: prepared.reader,
+    });
   }
 
   async #sendRest({ rest }: Prepared, receipt: SubmitReceipt): Promise<void> {
@@ -111,7 +119,9 @@ export class Client implements AsyncDisposable {
    *
    * @example const { executions, next } = await client.list({ states: ["running"], limit: 20 });
    */
-  async list(options: ListOptions = {}): Promise<{ readonly executions: readonly ExecutionStatus[]; readonly next?: string }> {
+  async list(
+    options: ListOptions = {},
+  ): Promise<{ readonly executions: readonly ExecutionStatus[]; readonly next?: string }> {
     const limit = Math.min(options.limit ?? DEFAULT_LIST_LIMIT, MAX_PAGE);
     const { executions, next } = await this.#broker.listExecutions({ ...options, limit });
     return { executions: executions.map(toStatus), ...(next === undefined ? {} : { next }) };

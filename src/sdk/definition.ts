@@ -74,10 +74,17 @@ export function isDefinition(value: unknown): value is Definition {
 }
 
 /** What the options say about the execution as a whole. */
-export function executionFields(options: ExecutionOptions, task: TaskDefinition): Pick<Submission, "key" | "name" | "priority" | "maxFailures" | "retentionMs"> {
+export function executionFields(
+  options: ExecutionOptions,
+  task: TaskDefinition,
+): Pick<Submission, "key" | "name" | "priority" | "maxFailures" | "retentionMs"> {
   const { key, maxFailures, retention } = options;
   if (maxFailures !== undefined && !(Number.isSafeInteger(maxFailures) && maxFailures >= 1)) {
-    throw new HoldfastError("INVALID_OPTION", { option: "maxFailures", value: String(maxFailures), expected: "a whole number, 1 or more" });
+    throw new HoldfastError("INVALID_OPTION", {
+      option: "maxFailures",
+      value: String(maxFailures),
+      expected: "a whole number, 1 or more",
+    });
   }
   return {
     name: options.name ?? task.name,
@@ -114,6 +121,7 @@ function handlerOf(task: TaskDefinition): string {
 /** The JSON text of a payload, refused when it is larger than a broker takes. */
 export function payloadText(value: unknown, what: string): string {
   const text = JSON.stringify(value);
-  if (text.length > MAX_PAYLOAD) throw new HoldfastError("PAYLOAD_TOO_LARGE", { what, bytes: text.length, limit: MAX_PAYLOAD });
+  if (text.length > MAX_PAYLOAD)
+    throw new HoldfastError("PAYLOAD_TOO_LARGE", { what, bytes: text.length, limit: MAX_PAYLOAD });
   return text;
 }

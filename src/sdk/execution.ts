@@ -153,11 +153,20 @@ export class Execution<Point = unknown, Value = unknown, Aggregate = unknown> {
   async aggregate(options: AggregateOptions = {}): Promise<Aggregate> {
     const { reduce, reducers } = this.#reader;
     if (reduce === undefined) {
-      throw new HoldfastError("INVALID_OPTION", { option: "reduce", value: "missing", expected: "a sweep that was submitted with one" });
+      throw new HoldfastError("INVALID_OPTION", {
+        option: "reduce",
+        value: "missing",
+        expected: "a sweep that was submitted with one",
+      });
     }
     const aggregator = compileAggregator(reduce, await findReducers(reduce, reducers));
     const sum = aggregator.empty();
-    const pages = followResults(this.#broker, { executionId: this.id, partialsOnly: true, follow: options.follow ?? true, signal: options.signal });
+    const pages = followResults(this.#broker, {
+      executionId: this.id,
+      partialsOnly: true,
+      follow: options.follow ?? true,
+      signal: options.signal,
+    });
     for await (const { rows } of pages) {
       for (const { partial } of rows) if (partial !== undefined) aggregator.merge(sum, aggregator.decode(partial));
     }
@@ -171,7 +180,15 @@ export class Execution<Point = unknown, Value = unknown, Aggregate = unknown> {
     try {
       return letters.map(({ task, start, end, failure, failures, losses, at }) => {
         const index = start ?? task;
-        return { index, count: (end ?? index + 1) - index, point: points.at(index) as Point, failure, failures, losses, at };
+        return {
+          index,
+          count: (end ?? index + 1) - index,
+          point: points.at(index) as Point,
+          failure,
+          failures,
+          losses,
+          at,
+        };
       });
     } finally {
       points.close();

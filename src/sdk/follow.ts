@@ -30,7 +30,10 @@ export async function* followEvents(
   let { cursor } = params;
   let waitMs = params.firstAtOnce === true ? 0 : READ_WAIT_MS;
   for (;;) {
-    const page = await orAborted(broker.readEvents({ executionId: params.executionId, cursor, limit: MAX_PAGE, waitMs }), params.signal);
+    const page = await orAborted(
+      broker.readEvents({ executionId: params.executionId, cursor, limit: MAX_PAGE, waitMs }),
+      params.signal,
+    );
     yield page;
     cursor = page.cursor;
     waitMs = READ_WAIT_MS;
@@ -95,7 +98,10 @@ class PageSize {
   limit = FIRST_LIMIT;
 
   learn(rows: readonly ResultRow[]): void {
-    const length = rows.reduce((sum, row) => sum + (row.values ?? row.result ?? "").length + (row.partial ?? "").length, 0);
+    const length = rows.reduce(
+      (sum, row) => sum + (row.values ?? row.result ?? "").length + (row.partial ?? "").length,
+      0,
+    );
     if (length > PAGE_LENGTH) this.shrink();
     else if (rows.length >= this.limit && length < PAGE_LENGTH / 2) this.limit = Math.min(MAX_PAGE, this.limit * 2);
   }
@@ -109,8 +115,12 @@ class PageSize {
 }
 
 /** The execution's last view, once it has ended. */
-export async function untilEnded(broker: Broker, params: { readonly executionId: string; readonly signal?: AbortSignal | undefined }): Promise<ExecutionView> {
-  const look = (): Promise<ExecutionView> => orAborted(broker.getExecution({ executionId: params.executionId }), params.signal);
+export async function untilEnded(
+  broker: Broker,
+  params: { readonly executionId: string; readonly signal?: AbortSignal | undefined },
+): Promise<ExecutionView> {
+  const look = (): Promise<ExecutionView> =>
+    orAborted(broker.getExecution({ executionId: params.executionId }), params.signal);
   let view = await look();
   if (isExecutionEnded(view.state)) return view;
   for await (const page of followEvents(broker, { ...params, cursor: 0 })) {

@@ -26,7 +26,12 @@ const envelope = z.object({
 export function writeNotes(notes: Notes): string {
   const { task, space, reduce } = notes;
   const fits = space !== undefined && JSON.stringify(space).length <= MAX_SPACE_TEXT;
-  return JSON.stringify({ version: VERSION, task, ...(fits ? { space } : {}), ...(reduce === undefined ? {} : { reduce }) });
+  return JSON.stringify({
+    version: VERSION,
+    task,
+    ...(fits ? { space } : {}),
+    ...(reduce === undefined ? {} : { reduce }),
+  });
 }
 
 /** The notes, or undefined when there are none that this version can read: somebody else submitted it. */

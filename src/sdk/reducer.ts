@@ -39,15 +39,32 @@ export interface PlainReducerOptions<Accumulator> extends Omit<UserReducer<Accum
  *   merge: (left, right) => (left.loss >= right.loss ? left : right),
  * });
  */
-export function defineReducer<Accumulator, Result>(options: ReducerOptions<Accumulator, Result>): ReducerDefinition<Accumulator, Result>;
-export function defineReducer<Accumulator>(options: PlainReducerOptions<Accumulator>): ReducerDefinition<Accumulator, Accumulator>;
-export function defineReducer(options: Omit<UserReducer, "finish"> & { readonly finish?: UserReducer["finish"] | undefined; readonly module?: string }): ReducerDefinition {
+export function defineReducer<Accumulator, Result>(
+  options: ReducerOptions<Accumulator, Result>,
+): ReducerDefinition<Accumulator, Result>;
+export function defineReducer<Accumulator>(
+  options: PlainReducerOptions<Accumulator>,
+): ReducerDefinition<Accumulator, Accumulator>;
+export function defineReducer(
+  options: Omit<UserReducer, "finish"> & {
+    readonly finish?: UserReducer["finish"] | undefined;
+    readonly module?: string;
+  },
+): ReducerDefinition {
   const module = options.module ?? callerModule(import.meta.url);
   if (module === undefined) {
-    throw new HoldfastError("INVALID_OPTION", { option: `module of reducer ${options.name}`, value: "unknown", expected: "`module: import.meta.url` of the file that exports it" });
+    throw new HoldfastError("INVALID_OPTION", {
+      option: `module of reducer ${options.name}`,
+      value: "unknown",
+      expected: "`module: import.meta.url` of the file that exports it",
+    });
   }
   if (typeof options.name !== "string" || options.name.trim() === "") {
-    throw new HoldfastError("INVALID_OPTION", { option: "name of a reducer", value: JSON.stringify(options.name), expected: "some text" });
+    throw new HoldfastError("INVALID_OPTION", {
+      option: "name of a reducer",
+      value: JSON.stringify(options.name),
+      expected: "some text",
+    });
   }
   const { finish } = options;
   return Object.freeze({
@@ -93,7 +110,8 @@ export async function findReducers(spec: ReduceSpec, atHand: readonly ReducerDef
   }
   return (wanted) => {
     const reducer = found.get(keyOf(wanted));
-    if (reducer === undefined) throw new HoldfastError("INTERNAL", { problem: `reducer ${wanted.name} was not loaded` });
+    if (reducer === undefined)
+      throw new HoldfastError("INTERNAL", { problem: `reducer ${wanted.name} was not loaded` });
     return reducer;
   };
 }

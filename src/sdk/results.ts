@@ -44,8 +44,14 @@ interface Span {
   readonly row: ResultRow;
 }
 
-export async function* streamResults<Point, Value>(params: ResultStreamParams): AsyncGenerator<Result<Point, Value>, void> {
-  const pages = followResults(params.broker, { executionId: params.executionId, follow: params.follow, signal: params.signal });
+export async function* streamResults<Point, Value>(
+  params: ResultStreamParams,
+): AsyncGenerator<Result<Point, Value>, void> {
+  const pages = followResults(params.broker, {
+    executionId: params.executionId,
+    follow: params.follow,
+    signal: params.signal,
+  });
   const spans = params.ordered ? inIndexOrder(pages, params) : inCommitOrder(pages);
   const points = await params.openPoints();
   try {
@@ -55,7 +61,13 @@ export async function* streamResults<Point, Value>(params: ResultStreamParams): 
       const { worker, attempt, task, start = task } = span.row;
       for (let index = span.start; index < span.end; index++) {
         // Whether they are what their types say was checked when they were submitted.
-        yield { index, point: points.at(index) as Point, value: parsed.values[index - start] as Value, worker, attempt };
+        yield {
+          index,
+          point: points.at(index) as Point,
+          value: parsed.values[index - start] as Value,
+          worker,
+          attempt,
+        };
       }
     }
   } finally {
@@ -71,17 +83,23 @@ async function* inIndexOrder(pages: AsyncIterable<ResultPage>, params: ResultStr
   const waiting = new WaitingSpans(params.bufferedItems);
   for await (const page of pages) {
     waiting.add(page);
-    for (let start = waiting.nextReady(); start !== undefined; start = waiting.nextReady()) yield waiting.take(start) ?? (await recall(start));
+    for (let start = waiting.nextReady(); start !== undefined; start = waiting.nextReady())
+      yield waiting.take(start) ?? (await recall(start));
   }
   for (const start of waiting.starts()) yield waiting.take(start) ?? (await recall(start));
 
   /** Reads the page of a span again whose values were not kept. */
   async function recall(start: number): Promise<Span> {
     const place = waiting.placeOf(start);
-    const page = await orAborted(readPage(params.broker, { executionId: params.executionId, follow: false }, place), params.signal);
+    const page = await orAborted(
+      readPage(params.broker, { executionId: params.executionId, follow: false }, place),
+      params.signal,
+    );
     const span = waiting.refill(page.rows, start);
     if (span !== undefined) return span;
-    throw new HoldfastError("INTERNAL", { problem: `result ${start} of execution ${params.executionId} was there and is not any more` });
+    throw new HoldfastError("INTERNAL", {
+      problem: `result ${start} of execution ${params.executionId} was there and is not any more`,
+    });
   }
 }
 

@@ -10,7 +10,16 @@ import { type PointOf, type Space, type SpaceSpec, validateSpace } from "../core
 import { HoldfastError } from "../errors/index.ts";
 import { type Duration, parseDurationMs } from "../util/units.ts";
 import { checkPoints } from "./check-points.ts";
-import { type Definition, DEFINITION_BRAND, executionFields, type ExecutionOptions, type ExecutionReader, groupFields, payloadText, type Prepared } from "./definition.ts";
+import {
+  type Definition,
+  DEFINITION_BRAND,
+  executionFields,
+  type ExecutionOptions,
+  type ExecutionReader,
+  groupFields,
+  payloadText,
+  type Prepared,
+} from "./definition.ts";
 import { writeNotes } from "./notes.ts";
 import { isParameterFile, type ParameterFile } from "./parameter-file.ts";
 import { openSpace } from "./points.ts";
@@ -49,7 +58,11 @@ export interface SweepOptions<Over, Reduce> extends ExecutionOptions {
 }
 
 /** The type of the points that a sweep over `Over` hands back. */
-export type SweepPoint<Over, Input> = Over extends ParameterFile ? Input : unknown extends PointOf<Over> ? Input : PointOf<Over>;
+export type SweepPoint<Over, Input> = Over extends ParameterFile
+  ? Input
+  : unknown extends PointOf<Over>
+    ? Input
+    : PointOf<Over>;
 
 const DEFAULT_TARGET_MS = 1_000;
 const DEFAULT_SAMPLE = 0.1;
@@ -68,7 +81,13 @@ const MAX_KEPT_ITEMS = 10_000;
  * });
  * const execution = await client.submit(best);
  */
-export function sweep<Input, Parsed, Output, const Over extends Space<Input> | ParameterFile, const Reduce extends ReduceInput = never>(
+export function sweep<
+  Input,
+  Parsed,
+  Output,
+  const Over extends Space<Input> | ParameterFile,
+  const Reduce extends ReduceInput = never,
+>(
   task: TaskDefinition<Input, Parsed, Output>,
   options: SweepOptions<Over, Reduce>,
 ): Definition<SweepPoint<Over, Input>, Output, ReduceResult<Reduce>> {
@@ -86,12 +105,20 @@ export function sweep<Input, Parsed, Output, const Over extends Space<Input> | P
 
 type ReaderParts = Pick<ExecutionReader, "reduce" | "reducers">;
 
-async function prepareSweep(task: TaskDefinition, options: SweepOptions<SpaceSpec | ParameterFile, ReduceInput>, parts: ReaderParts): Promise<Prepared> {
+async function prepareSweep(
+  task: TaskDefinition,
+  options: SweepOptions<SpaceSpec | ParameterFile, ReduceInput>,
+  parts: ReaderParts,
+): Promise<Prepared> {
   const spec = await toSpec(options.over);
   const group = groupFields(options, task);
   const results = options.results ?? "keep";
   if (results === "discard" && parts.reduce === undefined) {
-    throw new HoldfastError("INVALID_OPTION", { option: "results", value: '"discard"', expected: '"keep", or a `reduce` that says what is made of them' });
+    throw new HoldfastError("INVALID_OPTION", {
+      option: "results",
+      value: '"discard"',
+      expected: '"keep", or a `reduce` that says what is made of them',
+    });
   }
   const source: ArraySource = { space: spec, ...(parts.reduce === undefined ? {} : { reduce: parts.reduce }) };
   const work: ItemArray = {
@@ -101,7 +128,11 @@ async function prepareSweep(task: TaskDefinition, options: SweepOptions<SpaceSpe
     source: payloadText(source, "over"),
     results,
   };
-  const notes = { task: { module: task.module ?? "", name: task.name }, space: spec, ...(parts.reduce === undefined ? {} : { reduce: parts.reduce }) };
+  const notes = {
+    task: { module: task.module ?? "", name: task.name },
+    space: spec,
+    ...(parts.reduce === undefined ? {} : { reduce: parts.reduce }),
+  };
   return {
     submission: {
       kind: "sweep",
@@ -133,20 +164,33 @@ async function checkedLength(spec: SpaceSpec, schema: StandardSchema | undefined
 }
 
 /** @throws HoldfastError INVALID_OPTION */
-export function toChunkPlan(chunk: ChunkOption | undefined, results: "keep" | "discard"): ChunkPlan {
+function toChunkPlan(chunk: ChunkOption | undefined, results: "keep" | "discard"): ChunkPlan {
   if (typeof chunk === "number") return { kind: "fixed", size: items(chunk, "chunk") };
   const { target = DEFAULT_TARGET_MS, min = 1, max } = typeof chunk === "string" ? { target: chunk } : (chunk ?? {});
   const targetMs = parseDurationMs(target, "chunk.target");
-  if (targetMs === 0) throw new HoldfastError("INVALID_OPTION", { option: "chunk.target", value: 0, expected: "more than 0" });
+  if (targetMs === 0)
+    throw new HoldfastError("INVALID_OPTION", { option: "chunk.target", value: 0, expected: "more than 0" });
   const least = items(min, "chunk.min");
-  const most = max === undefined ? Math.max(least, results === "keep" ? MAX_KEPT_ITEMS : MAX_CHUNK_ITEMS) : items(max, "chunk.max");
-  if (most < least) throw new HoldfastError("INVALID_OPTION", { option: "chunk.max", value: most, expected: `at least chunk.min (${least})` });
+  const most =
+    max === undefined
+      ? Math.max(least, results === "keep" ? MAX_KEPT_ITEMS : MAX_CHUNK_ITEMS)
+      : items(max, "chunk.max");
+  if (most < least)
+    throw new HoldfastError("INVALID_OPTION", {
+      option: "chunk.max",
+      value: most,
+      expected: `at least chunk.min (${least})`,
+    });
   return { kind: "adaptive", targetMs, min: least, max: most };
 }
 
 function items(value: number, option: string): number {
   if (Number.isInteger(value) && value >= 1 && value <= MAX_CHUNK_ITEMS) return value;
-  throw new HoldfastError("INVALID_OPTION", { option, value: String(value), expected: `a whole number of points, 1 to ${MAX_CHUNK_ITEMS}` });
+  throw new HoldfastError("INVALID_OPTION", {
+    option,
+    value: String(value),
+    expected: `a whole number of points, 1 to ${MAX_CHUNK_ITEMS}`,
+  });
 }
 
 function toVerifyPlan(verify: VerifyOptions, results: "keep" | "discard"): VerifyPlan {
@@ -156,7 +200,8 @@ function toVerifyPlan(verify: VerifyOptions, results: "keep" | "discard"): Verif
   };
   if (results === "discard") refuse("", "set", '`results: "keep"`: what is discarded cannot be compared');
   if (!(sample >= 0 && sample <= 1)) refuse(".sample", sample, "a share of the chunks, 0 to 1");
-  if (!(Number.isInteger(replicas) && replicas >= 2 && replicas <= 100)) refuse(".replicas", replicas, "a whole number, 2 to 100");
+  if (!(Number.isInteger(replicas) && replicas >= 2 && replicas <= 100))
+    refuse(".replicas", replicas, "a whole number, 2 to 100");
   if (!(tolerance >= 0 && tolerance < 1)) refuse(".tolerance", tolerance, "a share, 0 up to 1");
   if (!(Number.isSafeInteger(seed) && seed >= 0)) refuse(".seed", seed, "a whole number, 0 or more");
   return { sample, replicas, tolerance, seed };

@@ -9,6 +9,8 @@
  *
  * Runners import this file for every user module; it must stay light.
  */
+import { isAbsolute } from "node:path";
+import { pathToFileURL } from "node:url";
 import { getCallSites } from "node:util";
 import { DEFAULT_MAX_LOSSES, DEFAULT_RETRY, type RetryPolicy } from "../core/retry.ts";
 import type { FailureClass } from "../core/failure.ts";
@@ -120,7 +122,9 @@ export interface TaskDefinition<Input = unknown, Parsed = Input, Output = unknow
 export function defineTask<Schema extends StandardSchema, Output>(
   options: TaskOptions<Schema, Output>,
 ): TaskDefinition<SchemaInput<Schema>, SchemaOutput<Schema>, Output>;
-export function defineTask<Input, Output>(options: UncheckedTaskOptions<Input, Output>): TaskDefinition<Input, Input, Output>;
+export function defineTask<Input, Output>(
+  options: UncheckedTaskOptions<Input, Output>,
+): TaskDefinition<Input, Input, Output>;
 export function defineTask(
   options: TaskSettings & {
     readonly input?: StandardSchema | undefined;
@@ -134,9 +138,14 @@ export function defineTask(
     name,
     module: options.module ?? callerModule(import.meta.url),
     input: options.input,
-    timeoutMs: options.timeout === undefined ? undefined : positive(parseDurationMs(options.timeout, `timeout ${of}`), `timeout ${of}`),
+    timeoutMs:
+      options.timeout === undefined
+        ? undefined
+        : positive(parseDurationMs(options.timeout, `timeout ${of}`), `timeout ${of}`),
     memoryLimitMb:
-      options.memoryLimit === undefined ? undefined : positive(parseSizeMb(options.memoryLimit, `memoryLimit ${of}`), `memoryLimit ${of}`),
+      options.memoryLimit === undefined
+        ? undefined
+        : positive(parseSizeMb(options.memoryLimit, `memoryLimit ${of}`), `memoryLimit ${of}`),
     retry: toRetryPolicy(options.retry, `retry ${of}`),
     maxLosses: within(options.maxLosses ?? DEFAULT_MAX_LOSSES, { what: `maxLosses ${of}`, min: 1, max: 1_000 }),
     requires: [...(options.requires ?? [])],
@@ -168,7 +177,8 @@ export function toPriority(priority: Priority | undefined, what: string): number
 function toRetryPolicy(retry: number | RetryOptions | undefined, what: string): RetryPolicy {
   const options = typeof retry === "number" ? { limit: retry } : (retry ?? {});
   const factor = options.factor ?? DEFAULT_RETRY.factor;
-  if (!(factor >= 1)) throw new HoldfastError("INVALID_OPTION", { option: `${what}: factor`, value: factor, expected: "1 or more" });
+  if (!(factor >= 1))
+    throw new HoldfastError("INVALID_OPTION", { option: `${what}: factor`, value: factor, expected: "1 or more" });
   const jitter = options.jitter ?? DEFAULT_RETRY.jitter;
   if (!(jitter >= 0 && jitter <= 1)) {
     throw new HoldfastError("INVALID_OPTION", { option: `${what}: jitter`, value: jitter, expected: "0 to 1" });
@@ -183,16 +193,25 @@ function toRetryPolicy(retry: number | RetryOptions | undefined, what: string): 
   };
 }
 
-/** The file URL of the first caller outside the given module. */
+/** The file URL of the first caller outside the given module; undefined when it is no file (a REPL, `node -e`). */
 export function callerModule(thisModule: string): string | undefined {
   const sites = getCallSites(20);
-  const outside = sites.find((site) => site.scriptName !== thisModule && site.scriptName !== import.meta.url);
-  return outside?.scriptName.startsWith("file:") === true ? outside.scriptName : undefined;
+  const caller = sites.find(
+    ({ scriptName }) => scriptName !== thisModule && scriptName !== import.meta.url,
+  )?.scriptName;
+  if (caller === undefined) return undefined;
+  // CommonJS modules are named by their path.
+  if (isAbsolute(caller)) return pathToFileURL(caller).href;
+  return caller.startsWith("file:") ? caller : undefined;
 }
 
 function checkName(name: string): string {
   if (typeof name === "string" && name.trim() !== "" && name.length <= 200) return name;
-  throw new HoldfastError("INVALID_OPTION", { option: "name of a task", value: JSON.stringify(name), expected: "1 to 200 characters" });
+  throw new HoldfastError("INVALID_OPTION", {
+    option: "name of a task",
+    value: JSON.stringify(name),
+    expected: "1 to 200 characters",
+  });
 }
 
 function positive(value: number, what: string): number {

@@ -70,7 +70,11 @@ export function parseSizeMb(value: string | number, what: string): number {
   return Math.ceil(parseSizeBytes(value, what) / BYTES_PER_MB);
 }
 
-function inUnits(text: string, units: ReadonlyMap<string, number>, normalise: (unit: string) => string): number | undefined {
+function inUnits(
+  text: string,
+  units: ReadonlyMap<string, number>,
+  normalise: (unit: string) => string,
+): number | undefined {
   const found = /^\s*(\d+(?:\.\d+)?|\.\d+)\s*([a-z]+)\s*$/i.exec(text);
   const amount = found?.[1];
   const unit = found?.[2];

@@ -121,7 +121,8 @@ export class Exchange {
   /** Leases to ask for now. */
   #room(): number {
     const { slots, pool, settings } = this.#options;
-    const isOutboxFull = this.#outbox.count >= settings.maxUnsentOutcomes || this.#outbox.length >= settings.maxUnsentLength;
+    const isOutboxFull =
+      this.#outbox.count >= settings.maxUnsentOutcomes || this.#outbox.length >= settings.maxUnsentLength;
     if (!this.#isClaimingAllowed || isOutboxFull) return 0;
     const ahead = prefetchCount({ slots, averageMs: pool.averageMs, prefetch: settings.prefetch });
     return Math.max(0, Math.min(MAX_BATCH, slots + ahead - this.#attempts.size - this.#asked));

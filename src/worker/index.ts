@@ -1,2 +1,2 @@
 export { Worker, type WorkerEnd, type WorkerOptions } from "./worker.ts";
-export { DEFAULT_WORKER_SETTINGS, type WorkerSettings } from "./worker-settings.ts";
+export { DEFAULT_WORKER_SETTINGS, type GivenWorkerSettings, type WorkerSettings } from "./worker-settings.ts";

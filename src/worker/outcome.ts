@@ -41,7 +41,11 @@ function isTooLate(attempt: Attempt, answer: Answer): boolean {
 /** The outcome of an attempt that its runner's death has ended. */
 export function outcomeOfDeath(
   attempt: Attempt,
-  cause: { readonly failure: Failure; readonly culprit: number | undefined; readonly output: CapturedOutput | undefined },
+  cause: {
+    readonly failure: Failure;
+    readonly culprit: number | undefined;
+    readonly output: CapturedOutput | undefined;
+  },
 ): Outcome {
   return {
     kind: "failed",

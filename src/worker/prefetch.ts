@@ -5,7 +5,7 @@
  * cannot run, and if the worker dies its leases count as lost attempts.
  */
 
-/** Work to hold ahead of the slots, milliseconds. An answer takes a few at most; longer attempts are not claimed ahead at all. */
+/** Work to hold ahead of each slot, milliseconds. An answer takes a few at most; longer attempts are not claimed ahead at all. */
 const WORK_AHEAD_MS = 50;
 
 export function prefetchCount(facts: {
@@ -16,6 +16,6 @@ export function prefetchCount(facts: {
   readonly prefetch: number;
 }): number {
   if (facts.averageMs === undefined) return 0;
-  const enough = Math.floor((facts.slots * WORK_AHEAD_MS) / Math.max(facts.averageMs, 0.001));
+  const enough = facts.slots * Math.floor(WORK_AHEAD_MS / Math.max(facts.averageMs, 0.001));
   return Math.min(facts.prefetch, enough);
 }

@@ -265,7 +265,10 @@ export class RunnerPool {
     this.#startFailures += 1;
     const error = new HoldfastError("RUNNER_START_FAILED", { problem });
     const delayMs = Math.min(MAX_START_DELAY_MS, FIRST_START_DELAY_MS * 2 ** (this.#startFailures - 1));
-    this.#options.logger.error({ error, failures: this.#startFailures, retryInMs: delayMs }, "a runner could not be started");
+    this.#options.logger.error(
+      { error, failures: this.#startFailures, retryInMs: delayMs },
+      "a runner could not be started",
+    );
     if (this.#startFailures >= MAX_START_FAILURES) this.#giveUpStarting(error);
     this.#cancelStartDelay ??= this.#options.clock.schedule(delayMs, () => {
       this.#cancelStartDelay = undefined;

@@ -13,7 +13,7 @@ import { heapLimitOptions } from "./memory.ts";
 import { NdjsonReader } from "./ndjson.ts";
 import type { OrphanGuard } from "./orphan-guard.ts";
 import { OutputTap } from "./output-tap.ts";
-import { COMMAND_FD, REPORT_FD, type RunnerCommand, type RunnerReport } from "./runner-wire.ts";
+import { COMMAND_FD, isRunnerReport, REPORT_FD, type RunnerCommand, type RunnerReport } from "./runner-wire.ts";
 
 /** After its exit, the pipes of a process may be held open by what it started; they are read this long. */
 const LAST_WORDS_MS = 250;
@@ -108,7 +108,10 @@ export class RunnerProcess {
   }
 
   #listen(child: ChildProcess): void {
-    const reader = new NdjsonReader<RunnerReport>((report) => this.#events.report(report));
+    const reader = new NdjsonReader<unknown>((report) => {
+      if (!isRunnerReport(report)) throw new SyntaxError("no report of a runner");
+      this.#events.report(report);
+    });
     const reports = this.#pipe(REPORT_FD);
     reports?.on("data", (bytes: Buffer) => {
       try {

@@ -134,5 +134,35 @@ export type RunnerReport =
   | { readonly type: "revoked"; readonly ids: readonly number[] }
   | ExitingReport;
 
+/**
+ * Whether a line that was read is a report. User code has the same file descriptors as the runner,
+ * so anything may come; what passes here does no harm to the supervisor.
+ */
+export function isRunnerReport(value: unknown): value is RunnerReport {
+  if (typeof value !== "object" || value === null) return false;
+  const report = value as Readonly<Record<string, unknown>>;
+  switch (report["type"]) {
+    case "completed":
+      return isRan(report) && typeof report["result"] === "string";
+    case "chunk":
+      return isRan(report) && Array.isArray(report["failures"]);
+    case "failed":
+      return isRan(report) && typeof report["failure"] === "object" && report["failure"] !== null;
+    case "progress":
+      return typeof report["item"] === "number";
+    case "revoked":
+      return Array.isArray(report["ids"]);
+    case "ready":
+    case "exiting":
+      return true;
+    default:
+      return false;
+  }
+}
+
+function isRan({ id, ms, out, err }: Readonly<Record<string, unknown>>): boolean {
+  return typeof id === "number" && typeof ms === "number" && typeof out === "number" && typeof err === "number";
+}
+
 /** A chunk of short items reports where it is at most this often. */
 export const PROGRESS_INTERVAL_MS = 20;

@@ -37,8 +37,11 @@ export const DEFAULT_WORKER_SETTINGS: WorkerSettings = {
   maxUnsentLength: 64 * 1_048_576,
 };
 
-/** The defaults, overridden by what is given; `undefined` counts as not given. */
-export function completeSettings(given: Partial<WorkerSettings>): WorkerSettings {
+/** What may be given; `undefined` counts as not given. */
+export type GivenWorkerSettings = { readonly [Name in keyof WorkerSettings]?: WorkerSettings[Name] | undefined };
+
+/** The defaults, overridden by what is given. */
+export function completeSettings(given: GivenWorkerSettings): WorkerSettings {
   const told = Object.entries(given).filter(([, value]) => value !== undefined);
   return Object.freeze({ ...DEFAULT_WORKER_SETTINGS, ...(Object.fromEntries(told) as Partial<WorkerSettings>) });
 }

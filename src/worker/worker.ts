@@ -22,7 +22,7 @@ import { Exchange, FIRST_RETRY_DELAY_MS, MAX_RETRY_DELAY_MS } from "./exchange.t
 import { RunnerPool } from "./runner-pool.ts";
 import { Session } from "./session.ts";
 import { SpecBook } from "./spec-book.ts";
-import { completeSettings, type WorkerSettings } from "./worker-settings.ts";
+import { completeSettings, type GivenWorkerSettings, type WorkerSettings } from "./worker-settings.ts";
 
 /** Telling the broker goodbye, and what was handed back last, may take this long. */
 const LEAVE_MS = 5_000;
@@ -30,7 +30,7 @@ const LEAVE_MS = 5_000;
 export interface WorkerOptions {
   readonly broker: Broker;
   readonly profile: Omit<WorkerProfile, "host" | "pid">;
-  readonly settings: Partial<WorkerSettings>;
+  readonly settings: GivenWorkerSettings;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -62,9 +62,12 @@ export class Worker {
   readonly #settings: WorkerSettings;
   readonly #pool: RunnerPool;
   readonly #specs = new SpecBook();
+  #started: Promise<void> | undefined;
   #state: "new" | "working" | "draining" | "ended" = "new";
   /** The live session, if there is one. */
   #link: Link | undefined;
+  /** By `drain`; the broker may have asked for it before. */
+  #isToldToDrain = false;
   #completed = 0;
   #failed = 0;
   #cancelIdleExit: (() => void) | undefined;
@@ -88,11 +91,17 @@ export class Worker {
 
   /**
    * Opens a session and begins to claim. Waits for a broker that cannot be reached yet, up to
-   * brokerPatienceMs.
+   * brokerPatienceMs. Called again, it waits for the same start.
    *
    * @throws HoldfastError what then also stands in `ended`.
    */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#started ??= this.#start();
+    return this.#started;
+  }
+
+  async #start(): Promise<void> {
+    if (this.#state !== "new") return; // drained before it began
     this.#state = "working";
     this.#pool.warmUp();
     await this.#openSession();
@@ -106,8 +115,9 @@ export class Worker {
    * call, what still runs is killed and handed back. A chunk is published whole or not at all.
    */
   drain(): Promise<WorkerEnd> {
-    if (this.#state === "draining") this.#stopAndLeave();
-    else this.#beginDrain();
+    if (this.#isToldToDrain) this.#stopAndLeave();
+    this.#isToldToDrain = true;
+    this.#beginDrain();
     return this.ended;
   }
 
@@ -122,7 +132,11 @@ export class Worker {
   async #openSession(): Promise<void> {
     const { broker, clock, profile, logger } = this.#options;
     let waitedMs = 0;
-    for (let delayMs = FIRST_RETRY_DELAY_MS; this.#state === "working"; delayMs = Math.min(MAX_RETRY_DELAY_MS, delayMs * 2)) {
+    for (
+      let delayMs = FIRST_RETRY_DELAY_MS;
+      this.#state === "working";
+      delayMs = Math.min(MAX_RETRY_DELAY_MS, delayMs * 2)
+    ) {
       try {
         const opened = await broker.openSession({ ...profile, host: hostname(), pid: process.pid });
         if (this.#state === "working") this.#use(opened);
@@ -153,7 +167,16 @@ export class Worker {
       },
     );
     const exchange = new Exchange(
-      { session: session.id, broker, pool: this.#pool, specs: this.#specs, slots: profile.slots, settings: this.#settings, clock, logger },
+      {
+        session: session.id,
+        broker,
+        pool: this.#pool,
+        specs: this.#specs,
+        slots: profile.slots,
+        settings: this.#settings,
+        clock,
+        logger,
+      },
       {
         heard: (directives) => {
           session.heard();

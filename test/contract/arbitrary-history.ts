@@ -14,6 +14,7 @@ const WEIGHTS: Readonly<Record<Step["kind"], number>> = {
   late: 2,
   repeat: 2,
   steal: 1,
+  reconcile: 2,
   die: 2,
   leave: 1,
   silence: 1,

@@ -13,6 +13,7 @@ import { fairnessCases } from "./cases/fairness.ts";
 import { fencingCases } from "./cases/fencing.ts";
 import { pauseCases } from "./cases/pause.ts";
 import { propertyCases } from "./cases/properties.ts";
+import { reconcileCases } from "./cases/reconcile.ts";
 import { resultCases } from "./cases/results.ts";
 import { retentionCases } from "./cases/retention.ts";
 import { retryCases } from "./cases/retry.ts";
@@ -36,6 +37,7 @@ export const CASE_GROUPS: readonly CaseGroup[] = [
   fencingCases,
   retryCases,
   sessionCases,
+  reconcileCases,
   pauseCases,
   cancelCases,
   resultCases,

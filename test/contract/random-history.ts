@@ -10,7 +10,7 @@
 import assert from "node:assert/strict";
 import type { Lease, LeaseRef, Outcome, Submission } from "../../src/broker/contract.ts";
 import { FakeWorker } from "../support/fake-worker.ts";
-import { chunkDone, completed, failed, failure, isChunk, itemFailures, rangeOf, returned } from "../support/outcomes.ts";
+import { chunkDone, completed, failed, failure, isChunk, itemFailures, rangeOf, refOf, returned } from "../support/outcomes.ts";
 import { allResults, allTasks } from "./audit.ts";
 import type { World } from "./world.ts";
 
@@ -23,6 +23,7 @@ export const STEP_KINDS = [
   "late",
   "repeat",
   "steal",
+  "reconcile",
   "die",
   "leave",
   "silence",
@@ -66,6 +67,10 @@ export class RandomHistory {
   readonly #ended = new Set<string>();
   readonly #heldItems = new Set<string>();
   readonly #doneItems = new Set<string>();
+  /** Attempts per item that failed or were lost; those handed back do not count. */
+  readonly #attempts = new Map<string, number>();
+  /** The lost ones among them. */
+  readonly #losses = new Map<string, number>();
 
   private constructor(world: World, restart: (() => Promise<void>) | undefined) {
     this.#world = world;
@@ -102,6 +107,9 @@ export class RandomHistory {
         break;
       case "repeat":
         await this.#repeat(step);
+        break;
+      case "reconcile":
+        await this.#reconcile(this.#life(step), step.amount % 4);
         break;
       case "die":
       case "leave":
@@ -160,10 +168,20 @@ export class RandomHistory {
       for (const item of itemsOf(lease)) {
         assert.ok(!this.#heldItems.has(item), `${item} was given out twice`);
         assert.ok(!this.#doneItems.has(item), `${item} was given out after its commit`);
+        assert.equal(lease.attempt, 1 + (this.#attempts.get(item) ?? 0), `attempt of ${item}`);
         this.#heldItems.add(item);
       }
       life.held.push(lease);
     }
+  }
+
+  /** The reply to a claim is lost, and the worker tells what it knows of. */
+  async #reconcile({ worker, held }: Life, max: number): Promise<void> {
+    const unknown = await worker.leases(max);
+    const reply = await worker.reconcile(...held);
+    const lost = held.filter((lease) => this.#ended.has(lease.executionId)).map(refOf);
+    assert.deepEqual(reply, { returned: unknown.length, lost });
+    for (const lease of unknown) this.#stale.push({ lease, told: "returned" });
   }
 
   async #report(step: Step, outcomeOf: (lease: Lease) => Outcome): Promise<void> {
@@ -182,9 +200,17 @@ export class RandomHistory {
     for (const item of itemsOf(lease)) this.#heldItems.delete(item);
     const done = doneBy(lease, outcome);
     for (const item of done) this.#doneItems.add(item);
+    if (outcome.kind !== "returned") this.#charge(lease);
     if (done.length > 0) life.told.push(outcome);
     else this.#stale.push({ lease, told: outcome.kind });
     await this.#noteEnd(lease.executionId);
+  }
+
+  #charge(lease: Lease, isLost = false): void {
+    for (const item of itemsOf(lease)) {
+      this.#attempts.set(item, (this.#attempts.get(item) ?? 0) + 1);
+      if (isLost) this.#losses.set(item, (this.#losses.get(item) ?? 0) + 1);
+    }
   }
 
   /** Somebody reports a lease that is not theirs, or not current: it must be refused. */
@@ -222,6 +248,7 @@ export class RandomHistory {
     const life = this.#lives[index] as Life;
     for (const lease of life.held) {
       for (const item of itemsOf(lease)) this.#heldItems.delete(item);
+      if (how === "die") this.#charge(lease, true);
       this.#stale.push(how === "die" ? { lease } : { lease, told: "returned" });
     }
     for (const lease of life.held) await this.#noteEnd(lease.executionId);
@@ -262,6 +289,7 @@ export class RandomHistory {
     const [lease] = at < 0 ? [] : life.held.splice(at, 1);
     if (lease === undefined || this.#ended.has(lease.executionId)) return;
     for (const item of itemsOf(lease)) this.#heldItems.delete(item);
+    this.#charge(lease);
     this.#stale.push({ lease });
     await this.#noteEnd(lease.executionId);
   }
@@ -318,7 +346,11 @@ export class RandomHistory {
     assert.deepEqual([...committed].toSorted(), [...this.#doneItems].filter((item) => item.startsWith(`${executionId}/`)).toSorted());
     const dead = new Set<string>();
     for (const letter of (await broker.listDeadLetters({ executionId, limit: 1_000 })).letters) {
-      for (let item = letter.start ?? 0; item < (letter.end ?? 1); item += 1) dead.add(`${executionId}/${letter.task}/${item}`);
+      for (let item = letter.start ?? 0; item < (letter.end ?? 1); item += 1) {
+        const key = `${executionId}/${letter.task}/${item}`;
+        assert.equal(letter.losses, this.#losses.get(key) ?? 0, `losses of ${key}`);
+        dead.add(key);
+      }
     }
     for (const item of dead) assert.ok(!committed.has(item), `${item} is both committed and dead`);
     const { counters } = await this.#world.view(executionId);

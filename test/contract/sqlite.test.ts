@@ -8,5 +8,5 @@ brokerContract(
     const broker = openSqliteBroker({ file: ":memory:", ...ingredients });
     return { broker, close: () => broker.close() };
   },
-  { propertyRuns: 3000 },
+  { propertyRuns: 60 },
 );

@@ -49,7 +49,11 @@ test("items pass the schema one by one", async () => {
 
 test("an aggregate is folded over the items that succeeded; values can be left out", async () => {
   const outcome = chunk(
-    await harness.runChunk("mostly-fine", { start: 10, end: 16 }, { source: numbersFrom(0, { reduce: { kind: "count" } }), results: "discard" }),
+    await harness.runChunk(
+      "mostly-fine",
+      { start: 10, end: 16 },
+      { source: numbersFrom(0, { reduce: { kind: "count" } }), results: "discard" },
+    ),
   );
   assert.equal(outcome.values, undefined);
   assert.equal(outcome.partial, "5");
@@ -59,10 +63,16 @@ test("an aggregate is folded over the items that succeeded; values can be left o
 test("a user's own reducer is found in its module", async () => {
   const module = (JSON.parse(handler("")) as { readonly module: string }).module;
   const reduce = { kind: "user", module, name: "total" };
-  const outcome = chunk(await harness.runChunk("mostly-fine", { start: 0, end: 4 }, { source: numbersFrom(0, { reduce }) }));
+  const outcome = chunk(
+    await harness.runChunk("mostly-fine", { start: 0, end: 4 }, { source: numbersFrom(0, { reduce }) }),
+  );
   assert.equal(outcome.partial, "60");
   const missing = failed(
-    await harness.runChunk("mostly-fine", { start: 0, end: 4 }, { source: numbersFrom(0, { reduce: { ...reduce, name: "nobody" } }) }),
+    await harness.runChunk(
+      "mostly-fine",
+      { start: 0, end: 4 },
+      { source: numbersFrom(0, { reduce: { ...reduce, name: "nobody" } }) },
+    ),
   );
   assert.equal(missing.failure.class, "invalid-input");
 });
@@ -143,7 +153,9 @@ test("an item that heeds the abort costs itself only", async () => {
 });
 
 test("an item that hangs and does not heed the abort costs the runner", async () => {
-  const outcome = failed(await harness.runChunk("mostly-fine", { from: 798, end: 4, careful: true }, { timeoutMs: 80 }));
+  const outcome = failed(
+    await harness.runChunk("mostly-fine", { from: 798, end: 4, careful: true }, { timeoutMs: 80 }),
+  );
   assert.equal(outcome.failure.class, "timeout");
   assert.equal(outcome.culprit, 2);
 });
@@ -156,7 +168,9 @@ test("a chunk longer than its items' timeout is not out of time", async () => {
 
 test("results that are too much together fail one by one, to be run alone", async () => {
   const space = { kind: "list", values: Array.from({ length: 20 }, () => 1_000_000) };
-  const outcome = chunk(await harness.runChunk("too-large", { start: 0, end: 20 }, { source: JSON.stringify({ space }) }));
+  const outcome = chunk(
+    await harness.runChunk("too-large", { start: 0, end: 20 }, { source: JSON.stringify({ space }) }),
+  );
   const classes = new Set(outcome.failures.map(({ failure }) => `${failure.class} ${failure.code}`));
   assert.deepEqual([...classes], ["unknown PAYLOAD_TOO_LARGE"]);
   assert.equal(outcome.failures.length, 4);

@@ -1,7 +1,17 @@
 /** How attempts of separate tasks end, in real runner processes. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { completed, eventually, failed, fixtureUrl, handler, isAlive, PoolHarness } from "../fixtures/worker/pool-harness.ts";
+import { newAttempt } from "../../src/worker/attempt.ts";
+import {
+  completed,
+  eventually,
+  failed,
+  fixtureUrl,
+  handler,
+  isAlive,
+  lease,
+  PoolHarness,
+} from "../fixtures/worker/pool-harness.ts";
 
 let harness: PoolHarness;
 
@@ -47,7 +57,7 @@ test("a network error is told apart by its code", async () => {
 });
 
 test("what is rejected need not be an error", async () => {
-  const { failure } = failed(await harness.run("rejects-with-text", {}));
+  const { failure } = failed(await harness.run("rejects-with-no-error", {}));
   assert.equal(failure.class, "user-error");
   assert.match(failure.message, /just because/);
 });
@@ -63,6 +73,26 @@ for (const code of [0, 1, 7]) {
   });
 }
 
+test("results of the tasks before it are at hand", async () => {
+  const attempt = newAttempt(lease({ parents: { 3: "4", 5: "38" } }), harness.spec("sum-of-parents"));
+  harness.pool.run([attempt]);
+  assert.equal(completed(await harness.outcome(attempt)).result, "42");
+});
+
+for (const text of [
+  "garbage",
+  "null",
+  '"text"',
+  '{"type":"completed","id":"x"}',
+  '{"type":"completed","id":0,"ms":1,"out":0,"err":0,"result":"1"}',
+]) {
+  test(`user code that writes ${text} to the runner's own pipe costs itself only`, async () => {
+    const { failure } = failed(await harness.run("talks-behind-our-back", { text }));
+    assert.equal(failure.code, "RUNNER_EXITED");
+    completed(await harness.run("noop", {}));
+  });
+}
+
 test("a runner killed by a signal costs the attempt only", async () => {
   const { failure } = failed(await harness.run("kills-itself", {}));
   assert.equal(failure.class, "unknown");
@@ -72,13 +102,13 @@ test("a runner killed by a signal costs the attempt only", async () => {
 });
 
 test("an error in a timer fails the attempt that set it, and the next gets a fresh runner", async () => {
-  const [before_] = harness.pool.pids;
+  const [earlier] = harness.pool.pids;
   const { failure } = failed(await harness.run("throws-in-timer", {}));
   assert.equal(failure.class, "user-error");
   assert.equal(failure.code, "RangeError");
   assert.equal(failure.message, "from a timer");
   const { pid } = JSON.parse(completed(await harness.run("echo", {})).result) as { readonly pid: number };
-  assert.notEqual(pid, before_);
+  assert.notEqual(pid, earlier);
 });
 
 test("a rejection that nobody waits for fails the attempt that left it", async () => {

@@ -24,7 +24,9 @@ test("an attempt that prints nothing has no output", async () => {
 test("attempts that follow one another keep their own", async () => {
   // The first makes the task known as a short one, so that the others are sent ahead together.
   await harness.run("prints", { out: "warm up" });
-  const attempts = Array.from({ length: 200 }, (_, index) => harness.start("prints", index % 3 === 2 ? {} : { out: `line ${index}\n` }));
+  const attempts = Array.from({ length: 200 }, (_, index) =>
+    harness.start("prints", index % 3 === 2 ? {} : { out: `line ${index}\n` }),
+  );
   for (const [index, attempt] of attempts.entries()) {
     const { output } = completed(await harness.outcome(attempt));
     assert.equal(output?.stdout, index % 3 === 2 ? undefined : `line ${index}\n`);

@@ -30,7 +30,9 @@ function openPool(options: ConstructorParameters<typeof PoolHarness>[0] = {}): P
 async function startTogether(harness: PoolHarness, inputs: readonly object[], fields: object = {}): Promise<Attempt[]> {
   completed(await harness.run("moody", {}, fields));
   harness.spec("moody", fields).averageMs = 0.01;
-  const attempts = inputs.map((input) => newAttempt(lease({ input: JSON.stringify(input) }), harness.spec("moody", fields)));
+  const attempts = inputs.map((input) =>
+    newAttempt(lease({ input: JSON.stringify(input) }), harness.spec("moody", fields)),
+  );
   harness.pool.run(attempts);
   return attempts;
 }

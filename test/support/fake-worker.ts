@@ -1,7 +1,7 @@
 /** One life of a worker, played by a test: it claims, reports and dies when it is told to. */
 import assert from "node:assert/strict";
 import type { Broker, ClaimReply, Directives, Lease, Outcome, WorkerProfile } from "../../src/broker/contract.ts";
-import { done } from "./outcomes.ts";
+import { done, refOf } from "./outcomes.ts";
 import { PendingCall } from "./pending-call.ts";
 
 export class FakeWorker {
@@ -70,6 +70,11 @@ export class FakeWorker {
 
   heartbeat(running = 0): Promise<Directives> {
     return this.#broker.heartbeat({ session: this.session, running });
+  }
+
+  /** Tells that it knows of these leases and no others. */
+  reconcile(...held: readonly Lease[]): ReturnType<Broker["reconcile"]> {
+    return this.#broker.reconcile({ session: this.session, held: held.map(refOf) });
   }
 
   die(): Promise<void> {

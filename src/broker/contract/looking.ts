@@ -97,7 +97,7 @@ export interface ReadResultsParams {
   readonly executionId: string;
   /** From the reply before; absent: from the first. */
   readonly cursor?: number;
-  /** Most rows; a chunk is one row. At most MAX_PAGE. */
+  /** Most rows; a chunk is one row. At most MAX_PAGE. Fewer when their texts reach MAX_REPLY_PAYLOAD. */
   readonly limit: number;
   /** If there is nothing new and the execution runs, wait this long. */
   readonly waitMs?: number;

@@ -73,7 +73,7 @@ export interface LeaseSpec {
 }
 
 export interface ClaimRequest {
-  /** At most this many leases; a chunk is one lease. */
+  /** At most this many leases; a chunk is one lease. Fewer when their texts reach MAX_REPLY_PAYLOAD. */
   readonly max: number;
   /** Wait this long for work if there is none. 0: answer at once. At most MAX_WAIT_MS. */
   readonly waitMs: number;
@@ -149,6 +149,19 @@ export interface CommitParams {
 export interface CommitReply extends ClaimReply {
   /** One per outcome, in order. `refused`: LEASE_LOST; nothing changed. */
   readonly verdicts: readonly ("accepted" | "refused")[];
+}
+
+export interface ReconcileParams {
+  readonly session: string;
+  /** All leases that the session knows of; at most MAX_HELD. */
+  readonly held: readonly LeaseRef[];
+}
+
+export interface ReconcileReply {
+  /** Leases handed back because the session does not know of them. */
+  readonly returned: number;
+  /** Those of `held` that the session does not hold: outcomes for them will not count. */
+  readonly lost: readonly LeaseRef[];
 }
 
 export interface CloseSessionParams {

@@ -1,57 +1,151 @@
 /**
- * What a client does about claims whose fate it cannot know.
+ * What a client does when another host answers than before: it repairs its sessions.
  *
  * A host that dies without a word may have granted a claim and not have been able to say so. The
  * next host finds the leases in the store, held by a session that lives and does not know of them:
- * nobody would ever run them. The contract cannot ask for them, so the session is given up: its
- * leases are handed back, and the worker opens a new session when it hears SESSION_LOST. That
- * costs attempts that run at that moment, in workers that had a claim under way, at a crash of the
- * host; it happens neither at an orderly end nor at a lost connection (wire.ts).
+ * nobody would ever run them. In turn the store may have lost claims that were told (a power cut),
+ * and orders to stop that lived in the old host's memory only. So client and broker compare: the
+ * client tells the leases that the session knows of (client-leases.ts), the broker hands the others
+ * back and names those that are held no more, which the worker is then told to stop. The worker
+ * notices nothing else: it keeps its session and all that it runs.
  *
- * Outcomes come first: a commit that also claims is sent again without its claim, and only when it
- * is answered is the session closed.
+ * A session is sound, or under repair from the welcome of another host until `reconcile` is
+ * answered. Every session that holds leases is repaired, and every one with a claim that the old
+ * host may have granted. Meanwhile its claims wait here, old and new, because a lease granted now
+ * could not be among those that were told; they are sent when it is sound. A commit that the old
+ * host may have performed is sent again without its claim, before anything else. All other calls
+ * take their course: an outcome that is counted before its lease is compared only makes it "lost",
+ * and by then it is struck out of the book.
+ *
+ * The repair outlives lost connections and further hosts: what was told stays true, since leases
+ * only become fewer while claims wait. A host that cannot answer is asked again. Only when the
+ * session is lost, or the host cannot understand, does the worker hear SESSION_LOST; in the second
+ * case the session is closed, so that its leases go to others.
  */
 import { HoldfastError } from "../../errors/index.ts";
-import type { CommitParams } from "../contract.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import type { CommitParams, ReconcileParams, ReconcileReply } from "../contract.ts";
 import type { CallTable, PendingCall } from "./client-calls.ts";
+import type { LeaseBook } from "./client-leases.ts";
 import { readTail, requestTail } from "./wire.ts";
 
-export interface DoubtfulSession {
+export interface RepairTools {
+  readonly calls: CallTable;
+  readonly leases: LeaseBook;
+  readonly logger: Logger;
+  /** Waits for its reply however long that takes. */
+  reconcile(params: ReconcileParams): Promise<ReconcileReply>;
+  /** Sends a call that was held back. */
+  send(call: PendingCall): void;
+  /** Gives a session up. */
+  close(session: string): void;
+}
+
+interface Repair {
   readonly session: string;
-  /** Resolves when the session's outcomes that were under way have been answered. */
-  readonly outcomesAnswered: Promise<unknown>;
+  /** A claim of it may have been granted by a host that is gone. */
+  isDoubtful: boolean;
+  isAsked: boolean;
 }
 
-/** Takes claims that another host than `host` may have granted out of the table. */
-export function settleDoubtfulClaims(calls: CallTable, host: string): readonly DoubtfulSession[] {
-  const commits = new Map<string, Promise<void>[]>();
-  for (const call of calls.all()) {
-    const session = call.claimsFor;
-    if (session === undefined || call.sentTo === undefined || call.sentTo === host) continue;
-    const answered = commits.get(session) ?? [];
-    commits.set(session, answered);
-    if (call.method === "commit" && call.settle !== undefined) answered.push(withoutClaim(call));
-    else calls.take(call.id)?.settle?.reject(new HoldfastError("SESSION_LOST", { session }));
+export class Repairs {
+  readonly #tools: RepairTools;
+  readonly #repairs = new Map<string, Repair>();
+
+  constructor(tools: RepairTools) {
+    this.#tools = tools;
   }
-  return [...commits].map(([session, answered]) => ({ session, outcomesAnswered: Promise.all(answered) }));
+
+  /** Whether a call must not be sent now, because it claims for a session under repair. */
+  holdsBack(call: PendingCall): boolean {
+    return call.claimsFor !== undefined && this.#repairs.has(call.claimsFor);
+  }
+
+  /** Another host than before answers. To be called before anything is sent to it; `ask` comes after that. */
+  begin(): void {
+    const { calls, leases } = this.#tools;
+    for (const session of leases.sessions()) this.#repairOf(session);
+    for (const call of calls.all()) {
+      if (call.claimsFor === undefined || call.sentTo === undefined) continue;
+      this.#repairOf(call.claimsFor).isDoubtful = true;
+      if (call.settle === undefined) calls.take(call.id);
+      else if (call.method === "commit") leaveClaimOut(call);
+      else call.sentTo = undefined;
+    }
+  }
+
+  /** Tells the broker of sessions of which it has not been told. To be called while connected. */
+  ask(): void {
+    const { leases } = this.#tools;
+    for (const repair of this.#repairs.values()) {
+      if (repair.isAsked) continue;
+      repair.isAsked = true;
+      const { session } = repair;
+      this.#tools.reconcile({ session, held: leases.held(session) }).then(
+        (reply) => this.#succeed(repair, reply),
+        (thrown: unknown) => this.#fail(repair, HoldfastError.from(thrown)),
+      );
+    }
+  }
+
+  #repairOf(session: string): Repair {
+    let repair = this.#repairs.get(session);
+    if (repair === undefined) {
+      repair = { session, isDoubtful: false, isAsked: false };
+      this.#repairs.set(session, repair);
+    }
+    return repair;
+  }
+
+  #succeed({ session }: Repair, { returned, lost }: ReconcileReply): void {
+    const { leases, logger } = this.#tools;
+    logger.info({ session, returned, lost: lost.length }, "another host serves the broker; the session goes on");
+    leases.noteLost(session, lost);
+    this.#release(session);
+  }
+
+  #fail(repair: Repair, error: HoldfastError): void {
+    const { leases, logger, close } = this.#tools;
+    const { session, isDoubtful } = repair;
+    if (error.code === "SESSION_LOST") {
+      this.#refuse(session, error);
+      return;
+    }
+    if (error.retryable) {
+      logger.debug({ session, error }, "a session cannot be repaired yet; the host is asked again");
+      repair.isAsked = false;
+      return;
+    }
+    logger.warn({ session, error, givenUp: isDoubtful }, "a session could not be repaired after a change of the host");
+    if (isDoubtful) {
+      leases.drop(session);
+      this.#refuse(session, new HoldfastError("SESSION_LOST", { session }));
+      close(session);
+    } else {
+      // Nothing that the session knows is wrong; at worst it runs something in vain.
+      this.#release(session);
+    }
+  }
+
+  #release(session: string): void {
+    this.#repairs.delete(session);
+    const { calls, send } = this.#tools;
+    for (const call of this.#heldBack(session)) send(calls.moveToEnd(call));
+  }
+
+  #refuse(session: string, error: HoldfastError): void {
+    this.#repairs.delete(session);
+    for (const { id } of this.#heldBack(session)) this.#tools.calls.take(id)?.settle?.reject(error);
+  }
+
+  #heldBack(session: string): readonly PendingCall[] {
+    return [...this.#tools.calls.all()].filter((call) => call.claimsFor === session);
+  }
 }
 
-/** Leaves the claim out of a commit. Resolves when the commit is answered, in whatever way. */
-function withoutClaim(call: PendingCall): Promise<void> {
+/** Leaves only the outcomes of a commit, which may be told again. */
+function leaveClaimOut(call: PendingCall): void {
   const { claim: _, ...outcomesOnly } = readTail(call.tail).params as CommitParams;
   call.tail = requestTail(call.method, outcomesOnly);
   call.claimsFor = undefined;
-  const settle = call.settle;
-  return new Promise((resolve) => {
-    call.settle = {
-      resolve: (result) => {
-        settle?.resolve(result);
-        resolve();
-      },
-      reject: (error) => {
-        settle?.reject(error);
-        resolve();
-      },
-    };
-  });
 }

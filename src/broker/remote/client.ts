@@ -7,15 +7,16 @@
  * `requestTimeoutMs` beyond the call's own wait. One periodic sweep judges both, so that a call
  * costs no timer.
  *
- * A crash of this process ends its stream: the host declares its sessions lost. A crash of the host
- * is settled by client-repair.ts.
+ * A crash of this process ends its stream: the host declares its sessions lost. After a crash of the
+ * host the sessions are repaired (client-repair.ts) and go on.
  */
 import { HoldfastError } from "../../errors/index.ts";
-import type { BrokerMethod, ClaimReply, CommitParams } from "../contract.ts";
+import type { BrokerMethod, ClaimReply } from "../contract.ts";
 import type { ParamsOf } from "../schemas.ts";
-import { CallTable, type PendingCall } from "./client-calls.ts";
+import { CallTable, claimantOf, type PendingCall, waitOf } from "./client-calls.ts";
 import { Connection, type ConnectionOptions } from "./client-connection.ts";
-import { settleDoubtfulClaims } from "./client-repair.ts";
+import { LeaseBook } from "./client-leases.ts";
+import { Repairs } from "./client-repair.ts";
 import { leaseRef } from "./lease-ref.ts";
 import { checkReply, type ReplyOf } from "./replies.ts";
 import {
@@ -47,6 +48,8 @@ export class RemoteClient {
   readonly #options: ClientOptions;
   readonly #connection: Connection;
   readonly #calls = new CallTable();
+  readonly #leases = new LeaseBook();
+  readonly #repairs: Repairs;
   #welcome: Welcome | undefined;
   /** Replies that arrived on the stream. */
   #received = 0;
@@ -69,9 +72,17 @@ export class RemoteClient {
         if (inOrder) this.#calls.markUndone();
       },
       refused: (error) => {
-        this.#calls.rejectAll(error);
+        this.#calls.giveUpAll(error);
         this.#connected?.reject(error);
       },
+    });
+    this.#repairs = new Repairs({
+      calls: this.#calls,
+      leases: this.#leases,
+      logger: options.logger,
+      reconcile: (params) => this.#request("reconcile", params, { isPatient: true }),
+      send: (call) => this.#sendWhenOpen(call),
+      close: (session) => this.#giveBack("closeSession", { session, reason: "left" }),
     });
   }
 
@@ -90,6 +101,14 @@ export class RemoteClient {
   }
 
   call<M extends BrokerMethod>(method: M, params: ParamsOf<M>): Promise<ReplyOf<M>> {
+    return this.#request(method, params, { isPatient: false });
+  }
+
+  #request<M extends BrokerMethod>(
+    method: M,
+    params: ParamsOf<M>,
+    { isPatient }: { readonly isPatient: boolean },
+  ): Promise<ReplyOf<M>> {
     return new Promise((resolve, reject) => {
       if (this.#closing !== undefined) throw new HoldfastError("BROKER_CLOSED");
       const tail = requestTail(method, params);
@@ -100,22 +119,25 @@ export class RemoteClient {
         tail,
         waitMs: waitOf(params),
         claimsFor: claimantOf(method, params),
+        isPatient,
         startedAt: now,
         sentAt: now,
         sentTo: undefined,
         settle: {
           resolve: (result) => {
             try {
-              resolve(checkReply(method, result));
+              resolve(this.#leases.note(method, params, checkReply(method, result)));
             } catch (thrown) {
               reject(HoldfastError.from(thrown));
             }
           },
-          reject,
+          reject: (error) => {
+            this.#leases.noteFailure(params, error);
+            reject(error);
+          },
         },
       });
-      if (this.#connection.isOpen) this.#send(call);
-      else this.#connection.wake();
+      this.#sendWhenOpen(call);
     });
   }
 
@@ -124,7 +146,7 @@ export class RemoteClient {
     if (this.#closing === undefined) {
       this.#cancelSweep();
       this.#closing = this.#connection.close();
-      this.#calls.rejectAll(new HoldfastError("BROKER_CLOSED"));
+      this.#calls.giveUpAll(new HoldfastError("BROKER_CLOSED"));
     }
     return this.#closing;
   }
@@ -132,10 +154,11 @@ export class RemoteClient {
   // ── The stream ──────────────────────────────────────────────────────────────────────────────
 
   #onWelcome(welcome: Welcome): void {
+    const isOtherHost = this.#welcome !== undefined && this.#welcome.host !== welcome.host;
     this.#welcome = welcome;
     if (!welcome.resumed) {
       this.#received = 0;
-      this.#settleDoubt(welcome.host);
+      if (isOtherHost) this.#repairs.begin();
       this.#calls.forgetGivenUp();
     }
     this.#noteAcknowledged();
@@ -144,22 +167,20 @@ export class RemoteClient {
       call.sentAt = now;
       if (call.id <= welcome.taken) continue;
       if (call.settle === undefined) this.#calls.take(call.id);
-      else this.#resend(call);
+      else if (!this.#repairs.holdsBack(call)) this.#resend(call);
     }
+    this.#repairs.ask();
     this.#connected?.resolve(welcome);
   }
 
-  #settleDoubt(host: string): void {
-    const { logger } = this.#options;
-    for (const { session, outcomesAnswered } of settleDoubtfulClaims(this.#calls, host)) {
-      logger.warn({ session }, "the broker's host has crashed during a claim; the session starts again");
-      outcomesAnswered
-        .then(() => this.call("closeSession", { session, reason: "left" }))
-        .catch((error: unknown) => logger.debug({ session, error }, "a doubtful session could not be closed"));
-    }
+  /** What is not sent now will be at the next welcome, or when its session is repaired. */
+  #sendWhenOpen(call: PendingCall): void {
+    if (!this.#connection.isOpen) this.#connection.wake();
+    else if (!this.#repairs.holdsBack(call)) this.#send(call);
   }
 
   #send(call: PendingCall): void {
+    call.sentAt = this.#options.clock.now();
     call.sentTo = this.#welcome?.host;
     this.#connection.send(requestFrame(call.id, this.#received, call.tail));
     this.#noteAcknowledged();
@@ -221,8 +242,14 @@ export class RemoteClient {
     const { leases } = checkReply(call.method, reply.body.result) as ClaimReply;
     if (leases.length === 0) return;
     const outcomes = leases.map((lease) => ({ kind: "returned", lease: leaseRef(lease) }) as const);
-    this.call("commit", { session, outcomes }).catch((error: unknown) => {
-      logger.debug({ session, error }, "leases that came too late could not be handed back");
+    this.#giveBack("commit", { session, outcomes });
+  }
+
+  /** Gives back what nobody here will run. Patient: nobody else could. */
+  #giveBack<M extends "commit" | "closeSession">(method: M, params: ParamsOf<M>): void {
+    this.#request(method, params, { isPatient: true }).catch((thrown: unknown) => {
+      const error = HoldfastError.from(thrown);
+      this.#options.logger.debug({ session: params.session, error }, "what nobody will run could not be handed back");
     });
   }
 
@@ -248,6 +275,7 @@ export class RemoteClient {
     if (late) return;
     this.#connection.checkSilence(now);
     if (this.#connection.isOpen) {
+      this.#repairs.ask();
       this.#timeOut(now);
       this.#acknowledge();
     } else {
@@ -259,7 +287,7 @@ export class RemoteClient {
     const { requestTimeoutMs } = this.#options;
     for (const call of this.#calls.all()) {
       const timeoutMs = requestTimeoutMs + call.waitMs;
-      if (call.settle === undefined || now - call.sentAt <= timeoutMs) continue;
+      if (call.settle === undefined || call.isPatient || now - call.sentAt <= timeoutMs) continue;
       this.#calls.giveUp(
         call,
         new HoldfastError("BROKER_TIMEOUT", { method: call.method, url: this.#connection.url, timeoutMs }),
@@ -273,21 +301,9 @@ export class RemoteClient {
     const unreachable = (): HoldfastError => new HoldfastError("BROKER_UNREACHABLE", { url, problem });
     if (this.#welcome === undefined && now - disconnectedAt >= giveUpAfterMs) this.#connected?.reject(unreachable());
     for (const call of this.#calls.all()) {
-      if (call.settle === undefined || now - Math.max(call.startedAt, disconnectedAt) < giveUpAfterMs) continue;
+      if (call.settle === undefined || call.isPatient) continue;
+      if (now - Math.max(call.startedAt, disconnectedAt) < giveUpAfterMs) continue;
       this.#calls.giveUp(call, unreachable());
     }
   }
-}
-
-function waitOf(params: unknown): number {
-  const { waitMs, claim } = (params ?? {}) as {
-    readonly waitMs?: number;
-    readonly claim?: { readonly waitMs: number };
-  };
-  return waitMs ?? claim?.waitMs ?? 0;
-}
-
-function claimantOf(method: BrokerMethod, params: unknown): string | undefined {
-  if (method !== "claim" && (method !== "commit" || (params as CommitParams).claim === undefined)) return undefined;
-  return (params as { readonly session: string }).session;
 }

@@ -116,6 +116,7 @@ function sessionOf(method: BrokerMethod, params: unknown): string | undefined {
     case "heartbeat":
     case "claim":
     case "commit":
+    case "reconcile":
     case "closeSession":
       return (params as { readonly session: string }).session;
     default:

@@ -12,7 +12,8 @@
  *   clients to come back. It declares nobody dead: sessions go on with the next host.
  *
  * A crash of the host closes all sockets. Nothing of the host's own needs to be saved: sessions
- * live in the broker, and clients settle what was under way (client-repair.ts).
+ * live in the broker, and clients send again what was under way and compare their leases with those
+ * that the broker holds (client-repair.ts).
  */
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";

@@ -14,9 +14,11 @@ import type {
   Counters,
   DutyReply,
   ExecutionView,
+  LeaseRef,
   OpenSessionReply,
   PoolView,
   ReadResultsReply,
+  ReconcileReply,
   SubmitReceipt,
 } from "../contract.ts";
 
@@ -69,6 +71,7 @@ const poolView = checked<PoolView>()({
 const dutyReply = checked<DutyReply>()({ handled: count, more: z.boolean() });
 const nothing = z.unknown();
 const row = z.looseObject({ task: count });
+const leaseRef = checked<LeaseRef>()({ executionId: z.string(), task: count, token: z.string() });
 
 const COLD_REPLIES: { readonly [M in Exclude<BrokerMethod, "claim" | "commit" | "heartbeat">]: z.ZodType } = {
   submit: z.looseObject({
@@ -81,6 +84,7 @@ const COLD_REPLIES: { readonly [M in Exclude<BrokerMethod, "claim" | "commit" | 
   pausePool: poolView,
   resumePool: poolView,
   openSession: checked<OpenSessionReply>()({ session: z.string(), heartbeatMs: count, deadAfterMs: count }),
+  reconcile: checked<Pick<ReconcileReply, "returned">>()({ returned: count }).extend({ lost: z.array(leaseRef) }),
   closeSession: nothing,
   drainSession: nothing,
   getExecution: executionView,

@@ -20,10 +20,10 @@
  *
  * The host forgets a stream that was without a socket for a grace time (`resumed: false`): the
  * sessions used over it are dead then and their leases taken back (host.ts). When another host
- * answers than before (Welcome.host), the client does not know whether its last claims were
- * granted, and gives up their sessions (client-repair.ts) — unless the old host ended in order: a
- * close with code RESTART_CODE says that all replies it will ever give have been sent before, and
- * that requests without a reply had no effect.
+ * answers than before (Welcome.host), the client sends again what has no reply, and compares the
+ * leases that it knows of with those that the broker holds (client-repair.ts). After an orderly end
+ * none of its claims is in doubt: a close with code RESTART_CODE says that all replies that this
+ * host will ever give have been sent before, and that requests without a reply had no effect.
  */
 import { HoldfastError, type WireError } from "../../errors/index.ts";
 

@@ -9,6 +9,7 @@
 import { planChunk } from "../../core/chunking.ts";
 import { hasAll, nextTurn } from "../../core/ready-queue.ts";
 import type { ClaimRequest, Lease, LeaseSpec } from "../contract.ts";
+import { MAX_REPLY_PAYLOAD } from "../limits.ts";
 import type { Engine } from "./engine.ts";
 import { leaseRef } from "./engine.ts";
 import { hasWork, takeTask } from "./lanes.ts";
@@ -39,12 +40,14 @@ interface Taking {
   readonly token: number;
   readonly now: number;
   readonly claimed: Claimed;
+  /** Texts that the reply may still carry, UTF-16 code units. The lease that uses it up is the last one. */
+  room: number;
 }
 
 export function claim(engine: Engine, session: SessionRecord, request: ClaimRequest): Claimed {
   const claimed: Claimed = { leases: [], specs: {} };
   if (session.draining || request.max <= 0) return claimed;
-  const taking: Taking = { engine, session, token: engine.nextToken(), now: engine.now, claimed };
+  const taking: Taking = { engine, session, token: engine.nextToken(), now: engine.now, claimed, room: MAX_REPLY_PAYLOAD };
   const pools = session.profile.pools.map((name) => engine.model.pool(name)).filter((pool) => !pool.paused);
   takeReplicas(taking, pools, request.max);
   takeTurns(taking, pools, request.max);
@@ -63,7 +66,7 @@ export function mightClaim(engine: Engine, session: SessionRecord): boolean {
 function takeTurns(taking: Taking, pools: readonly PoolRecord[], max: number): void {
   const { leases } = taking.claimed;
   const queues = pools.map((pool) => pool.ready);
-  while (leases.length < max) {
+  while (leases.length < max && taking.room > 0) {
     const wanted = max - leases.length;
     const turn = nextTurn(queues, { capabilities: taking.session.capabilities, wanted, now: taking.now, turn: taking.engine.nextTurn() });
     if (turn === undefined) return;
@@ -78,7 +81,10 @@ function takeTurns(taking: Taking, pools: readonly PoolRecord[], max: number): v
 
 function note(taking: Taking, group: GroupRecord): void {
   const { specs } = taking.claimed;
-  if (specs[group.specKey] === undefined) specs[group.specKey] = leaseSpec(group);
+  if (specs[group.specKey] === undefined) {
+    specs[group.specKey] = leaseSpec(group);
+    taking.room -= group.spec.handler.length + (group.source?.length ?? 0);
+  }
   if (group.execution.state === "pending") taking.engine.changeState(group.execution, "running");
 }
 
@@ -113,7 +119,7 @@ function takeTasks(taking: Taking, group: GroupRecord, quota: number): void {
       taskId(group.execution, runLast),
     );
   };
-  while (taken < quota) {
+  while (taken < quota && taking.room > 0) {
     const waiting = takeTask(engine.db, group);
     if (waiting === undefined) break;
     if (waiting.task !== runLast + 1) {
@@ -157,7 +163,14 @@ function leaseTask(taking: Taking, group: GroupRecord, waiting: WaitingTask): vo
     ...(waiting.parents === null ? {} : { parents: parentResults(taking, group, waiting.parents) }),
   };
   claimed.leases.push(lease);
+  taking.room -= textLength(lease);
   engine.journal.tasks(group.execution, { state: "running", entry: task, worker: session.profile.worker });
+}
+
+function textLength({ input, parents }: Lease): number {
+  let length = input?.length ?? 0;
+  if (parents !== undefined) for (const result of Object.values(parents)) length += result.length;
+  return length;
 }
 
 function parentResults(taking: Taking, group: GroupRecord, parents: string): Record<number, string> {
@@ -286,7 +299,7 @@ function pushChunk(taking: Taking, lease: LeaseRecord): void {
 function takeReplicas(taking: Taking, pools: readonly PoolRecord[], max: number): void {
   for (const pool of pools) {
     for (const replica of pool.replicas) {
-      if (taking.claimed.leases.length >= max) return;
+      if (taking.claimed.leases.length >= max || taking.room <= 0) return;
       if (mayReplicate(taking.session, replica)) takeReplica(taking, pool, replica);
     }
   }

@@ -198,7 +198,7 @@ function deleteChunk(engine: Engine, lease: LeaseRecord): void {
 }
 
 /** An array is a parent like any other task, once its last item has ended. */
-function endArray(engine: Engine, group: GroupRecord): void {
+export function endArray(engine: Engine, group: GroupRecord): void {
   const { counts, execution } = group;
   if (counts.queued + counts.running + counts.scheduled > 0) return;
   if (counts.failed === 0) releaseDependents(engine, execution, group.first);

@@ -7,7 +7,7 @@
  */
 import type { Failure } from "../../core/failure.ts";
 import { rememberLoss } from "./attempts.ts";
-import { buryRange, requeueRange } from "./commit-chunk.ts";
+import { buryRange, endArray, requeueRange } from "./commit-chunk.ts";
 import { buryTask } from "./commit-task.ts";
 import type { Engine } from "./engine.ts";
 import { offerTask } from "./lanes.ts";
@@ -62,6 +62,7 @@ function giveBackChunk(engine: Engine, lease: LeaseRecord, isLost: boolean): voi
   const reason = isLost ? "lost" : "returned";
   if (losses >= maxLosses) {
     buryRange(engine, lease, { start, end }, { failure: poison(losses), failures, losses, token });
+    endArray(engine, lease.group);
     return;
   }
   const isLastTry = isLost && losses === maxLosses - 1;

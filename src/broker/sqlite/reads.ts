@@ -6,6 +6,7 @@
  */
 import { isExecutionEnded } from "../../core/states.ts";
 import type { BrokerEvent, EventChange, ReadEventsParams, ReadEventsReply, ReadResultsParams, ReadResultsReply, ResultRow } from "../contract.ts";
+import { MAX_REPLY_PAYLOAD } from "../limits.ts";
 import type { Row } from "./database.ts";
 import type { Engine } from "./engine.ts";
 import type { EventEntry } from "./journal.ts";
@@ -47,7 +48,10 @@ export function readResults(engine: Engine, params: ReadResultsParams): ReadResu
   const no = Number(execution["no"]);
   const from = params.cursor ?? 0;
   const rows: ResultRow[] = [];
+  /** The row that uses it up is the last one of the page. */
+  let room = MAX_REPLY_PAYLOAD;
   let cursor = from;
+  const isFull = (): boolean => rows.length >= params.limit || room <= 0;
   const events = engine.db.all(
     "SELECT cursor, change, results FROM events WHERE execution = ? AND cursor >= ? AND results IS NOT NULL ORDER BY cursor LIMIT ?",
     no,
@@ -59,14 +63,21 @@ export function readResults(engine: Engine, params: ReadResultsParams): ReadResu
     const named = JSON.parse(String(row["results"])) as readonly EventEntry[];
     const entries = named.length === 0 ? change.tasks : named;
     const base = Number(row["cursor"]) * ENTRIES_PER_EVENT;
-    for (let at = Math.max(0, from - base); at < entries.length && rows.length < params.limit; at += 1) {
+    for (let at = Math.max(0, from - base); at < entries.length && !isFull(); at += 1) {
       const result = resultRow(engine, { no, entry: entries[at] as EventEntry, worker: change.worker ?? "" }, params);
-      if (result !== undefined) rows.push(result);
+      if (result !== undefined) {
+        rows.push(result);
+        room -= textLength(result);
+      }
       cursor = base + at + 1;
     }
-    if (rows.length >= params.limit) return { rows, cursor, done: false };
+    if (isFull()) return { rows, cursor, done: false };
   }
   return { rows, cursor, done: isExecutionEnded(String(execution["state"]) as "running") };
+}
+
+function textLength({ values, result, partial }: ResultRow): number {
+  return (values?.length ?? 0) + (result?.length ?? 0) + (partial?.length ?? 0);
 }
 
 interface ResultPlace {

@@ -2,16 +2,17 @@
  * The embedded broker: one file, one owning process, every promise of the contract.
  *
  * Calls that change something become operations of the group commit (group-commit.ts), which runs
- * the transitions (submit.ts, claim.ts, commit.ts, sessions.ts, control.ts, timers.ts, purge.ts,
- * verification.ts) on file and memory together. Reads go to the file directly.
+ * the transitions (submit.ts, claim.ts, commit.ts, reconcile.ts, sessions.ts, control.ts, timers.ts,
+ * purge.ts, verification.ts) on file and memory together. Reads go to the file directly.
  *
  * When the process is killed, the file holds everything that was acknowledged; the next owner loads
- * it and goes on. Workers keep their sessions if they find the new owner before they count as dead.
+ * it and goes on. Workers keep their sessions, and what they run, if they find the new owner before
+ * they count as dead; leases that were granted and never told are found by reconcile.
  */
 import { HoldfastError } from "../../errors/index.ts";
 import type { Clock } from "../../util/clock.ts";
 import type * as contract from "../contract.ts";
-import { checkClaim, checkOutcomes, checkPage } from "../check-call.ts";
+import { checkClaim, checkHeld, checkOutcomes, checkPage } from "../check-call.ts";
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from "../settings.ts";
 import { claim, mightClaim } from "./claim.ts";
 import { commitOutcomes } from "./commit.ts";
@@ -24,6 +25,7 @@ import { load } from "./load.ts";
 import type { SessionRecord } from "./model.ts";
 import { purge } from "./purge.ts";
 import { readEvents, readResults } from "./reads.ts";
+import { reconcile } from "./reconcile.ts";
 import { closeSession, directives, drainSession, openSession, reapSessions } from "./sessions.ts";
 import { extend, submit } from "./submit.ts";
 import { promoteDue, reapOverdue } from "./timers.ts";
@@ -202,6 +204,11 @@ export class SqliteBroker implements contract.Broker {
       },
       giveUp: () => ({ leases: [], specs: {}, ...directives(find()) }),
     });
+  }
+
+  async reconcile(params: contract.ReconcileParams): Promise<contract.ReconcileReply> {
+    checkHeld(params);
+    return this.#change(() => reconcile(this.#engine, params), false);
   }
 
   closeSession(params: contract.CloseSessionParams): Promise<void> {

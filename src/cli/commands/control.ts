@@ -1,6 +1,6 @@
 /** cancel, pause, resume: one call each, so one shape for all three. */
 import type { CliContext, CommandHost } from "../context.ts";
-import { sentence } from "../execution-lines.ts";
+import { sentence, shortId } from "../execution-lines.ts";
 import type { HoldfastCommand } from "../holdfast-command.ts";
 import { settingOption } from "../options.ts";
 import { count } from "../terminal/figures.ts";
@@ -31,15 +31,18 @@ export function defineControl(program: HoldfastCommand, host: CommandHost, verb:
     .addOption(settingOption("broker", "address"))
     .option("--json", "Prints the execution as JSON.")
     .addHelpText("after", `\nExample:\n  holdfast ${verb.name} 3f9a`)
-    .action(async (id: string, flags: ControlFlags) => host.finish(await control(host.context, { verb, id, flags }))) as HoldfastCommand;
+    .action(async (id: string, flags: ControlFlags) => host.finish(await control(host.context, { verb, id, flags })));
 }
 
-async function control(context: CliContext, params: { readonly verb: ControlVerb; readonly id: string; readonly flags: ControlFlags }): Promise<number> {
+async function control(
+  context: CliContext,
+  params: { readonly verb: ControlVerb; readonly id: string; readonly flags: ControlFlags },
+): Promise<number> {
   const { verb, id, flags } = params;
   const { out } = context;
   const view = await withBroker(context, flags, async ({ client }) => verb.call(await client.get(id), flags));
   if (flags.json === true) out.raw(`${JSON.stringify({ execution: view }, null, 2)}\n`);
-  else out.print(...sentence(out, `Execution ${view.executionId} ${verb.outcome(view)}`));
+  else out.print(...sentence(out, `Execution ${shortId(view.executionId)} ${verb.outcome(view)}`));
   return 0;
 }
 

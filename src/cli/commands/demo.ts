@@ -1,8 +1,18 @@
 import path from "node:path";
 import { HoldfastError } from "../../errors/index.ts";
 import type { CliContext, CommandHost } from "../context.ts";
-import { DEFAULT_DEMO_SEED, DEFAULT_DEMO_WORKERS, DEMO_SCALES, type DemoScale, MOST_DEMO_WORKERS, planDemo, SCALE_PLANS } from "../demo/demo-plan.ts";
-import { DEMO_MONITORS, type DemoMonitor, runDemo } from "../demo/run-demo.ts";
+import {
+  DEFAULT_DEMO_SEED,
+  DEFAULT_DEMO_WORKERS,
+  DEMO_MONITORS,
+  DEMO_SCALES,
+  type DemoMonitor,
+  type DemoScale,
+  MOST_DEMO_WORKERS,
+  planDemo,
+  SCALE_PLANS,
+} from "../demo/demo-plan.ts";
+import { runDemo } from "../demo/run-demo.ts";
 import type { HoldfastCommand } from "../holdfast-command.ts";
 import { choiceOption, wholeNumberOption } from "../options.ts";
 import { count } from "../terminal/figures.ts";
@@ -40,12 +50,32 @@ export function defineDemo(program: HoldfastCommand, host: CommandHost): void {
   program
     .command("demo")
     .description("Tunes a classifier on real data with a real sweep, and proves the result.")
-    .option("--scale <scale>", `One of ${DEMO_SCALES.join(", ")}.`, choiceOption("--scale", DEMO_SCALES), "small" as const)
-    .option("--workers <count>", "Worker processes.", wholeNumberOption("--workers", { min: 1, max: MOST_DEMO_WORKERS }), DEFAULT_DEMO_WORKERS)
+    .option(
+      "--scale <scale>",
+      `One of ${DEMO_SCALES.join(", ")}.`,
+      choiceOption("--scale", DEMO_SCALES),
+      "small" as const,
+    )
+    .option(
+      "--workers <count>",
+      "Worker processes.",
+      wholeNumberOption("--workers", { min: 1, max: MOST_DEMO_WORKERS }),
+      DEFAULT_DEMO_WORKERS,
+    )
     .option("--fault-demo", "Kills worker 1 (SIGKILL) in the middle of a chunk, at 30%.")
     .option("--static", "The baseline instead: one fixed range per worker, worker 1 is killed, nobody takes over.")
-    .option("--monitor <monitor>", `One of ${DEMO_MONITORS.join(", ")}: cli shows what each worker does.`, choiceOption("--monitor", DEMO_MONITORS), "none" as const)
-    .option("--seed <number>", "Of the points and of the folds.", wholeNumberOption("--seed", { min: 0, max: MOST_SEED }), DEFAULT_DEMO_SEED)
+    .option(
+      "--monitor <monitor>",
+      `One of ${DEMO_MONITORS.join(", ")}: cli shows what each worker does.`,
+      choiceOption("--monitor", DEMO_MONITORS),
+      "none" as const,
+    )
+    .option(
+      "--seed <number>",
+      "Of the points and of the folds.",
+      wholeNumberOption("--seed", { min: 0, max: MOST_SEED }),
+      DEFAULT_DEMO_SEED,
+    )
     .option("--skip-cleanup", "Leaves the demo's folder in place and says where it is.")
     .option("--json <file>", "Writes the report to this file.")
     .addHelpText("after", HELP)
@@ -56,11 +86,17 @@ async function demo(context: CliContext, flags: DemoFlags): Promise<number> {
   const mode = flags.static === true ? "static" : "queue";
   const fault = flags.faultDemo === true || mode === "static";
   if (fault && flags.workers < LEAST_WORKERS_FOR_FAULT) {
-    throw new HoldfastError("INVALID_OPTION", { option: "--workers", value: flags.workers, expected: `at least ${LEAST_WORKERS_FOR_FAULT}, so that somebody survives the kill` });
+    throw new HoldfastError("INVALID_OPTION", {
+      option: "--workers",
+      value: flags.workers,
+      expected: `at least ${LEAST_WORKERS_FOR_FAULT}, so that somebody survives the kill`,
+    });
   }
   const file = flags.json === undefined ? undefined : path.resolve(context.workingDirectory, flags.json);
   if (file !== undefined) requireWritable("--json", file);
   const plan = planDemo({ scale: flags.scale, workers: flags.workers, fault, mode, seed: flags.seed });
-  const report = await reportingTo(file, () => runDemo({ plan, context, monitor: flags.monitor, keepFolder: flags.skipCleanup === true }));
+  const report = await reportingTo(file, () =>
+    runDemo({ plan, context, monitor: flags.monitor, keepFolder: flags.skipCleanup === true }),
+  );
   return report.verdict === "failed" ? 1 : 0;
 }

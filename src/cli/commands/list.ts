@@ -5,7 +5,14 @@ import type { HoldfastCommand } from "../holdfast-command.ts";
 import { choiceOption, settingOption, wholeNumberOption } from "../options.ts";
 import { withBroker } from "../with-broker.ts";
 
-const STATES = ["pending", "running", "paused", "completed", "failed", "cancelled"] as const satisfies readonly ExecutionState[];
+const STATES = [
+  "pending",
+  "running",
+  "paused",
+  "completed",
+  "failed",
+  "cancelled",
+] as const satisfies readonly ExecutionState[];
 const DEFAULT_LIMIT = 20;
 const MOST_LISTED = 1_000;
 
@@ -21,7 +28,12 @@ export function defineList(program: HoldfastCommand, host: CommandHost): void {
     .command("list")
     .description("Lists executions, newest first.")
     .option("--state <state>", `Only those in this state: ${STATES.join(", ")}.`, choiceOption("--state", STATES))
-    .option("--limit <count>", "At most this many.", wholeNumberOption("--limit", { min: 1, max: MOST_LISTED }), DEFAULT_LIMIT)
+    .option(
+      "--limit <count>",
+      "At most this many.",
+      wholeNumberOption("--limit", { min: 1, max: MOST_LISTED }),
+      DEFAULT_LIMIT,
+    )
     .addOption(settingOption("broker", "address"))
     .option("--json", "Prints JSON.")
     .addHelpText("after", "\nExamples:\n  holdfast list\n  holdfast list --state running --json")
@@ -38,10 +50,18 @@ async function list(context: CliContext, flags: ListFlags): Promise<number> {
     return 0;
   }
   if (executions.length === 0) {
-    out.print(...sentence(out, flags.state === undefined ? "There are no executions yet. Start one with: holdfast run FILE" : `No execution is ${flags.state}.`));
+    out.print(
+      ...sentence(
+        out,
+        flags.state === undefined
+          ? "There are no executions yet. Start one with: holdfast run FILE"
+          : `No execution is ${flags.state}.`,
+      ),
+    );
     return 0;
   }
-  out.print(...executionTable(out, executions, Date.now()));
-  if (next !== undefined) out.print("", ...sentence(out, `There are more; see them with --limit ${flags.limit * 2}.`).map(out.theme.faint));
+  out.print(...executionTable(out, executions, context.clock.now()));
+  if (next !== undefined)
+    out.print("", ...sentence(out, `There are more; see them with --limit ${flags.limit * 2}.`).map(out.theme.faint));
   return 0;
 }

@@ -19,11 +19,19 @@ export function defineResults(program: HoldfastCommand, host: CommandHost): void
     .command("results")
     .argument("<id>", "The execution, or the beginning of its id.")
     .description("Writes the results of an execution, in the order of its points.")
-    .option("--format <format>", `One of ${RESULT_FORMATS.join(", ")}.`, choiceOption("--format", RESULT_FORMATS), "ndjson" as const)
+    .option(
+      "--format <format>",
+      `One of ${RESULT_FORMATS.join(", ")}.`,
+      choiceOption("--format", RESULT_FORMATS),
+      "ndjson" as const,
+    )
     .option("--out <file>", "Writes to this file; it appears when it is complete.")
     .option("--follow", "Waits for the rest; without it, what is committed now.")
     .addOption(settingOption("broker", "address"))
-    .addHelpText("after", "\nExamples:\n  holdfast results 3f9a --format csv --out results.csv\n  holdfast results 3f9a | head")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  holdfast results 3f9a --format csv --out results.csv\n  holdfast results 3f9a | head",
+    )
     .action(async (id: string, flags: ResultsFlags) => host.finish(await results(host.context, id, flags)));
 }
 

@@ -2,7 +2,7 @@ import path from "node:path";
 import type { Definition } from "../../sdk/definition.ts";
 import type { Execution } from "../../sdk/execution.ts";
 import type { CliContext, CommandHost } from "../context.ts";
-import { sentence } from "../execution-lines.ts";
+import { sentence, shortId } from "../execution-lines.ts";
 import type { HoldfastCommand } from "../holdfast-command.ts";
 import { loadDefinition } from "../load-definition.ts";
 import { type LocalCluster, openLocalCluster } from "../local-cluster.ts";
@@ -54,7 +54,9 @@ async function run(context: CliContext, file: string, flags: RunFlags): Promise<
   const reportFile = flags.json === undefined ? undefined : path.resolve(context.workingDirectory, flags.json);
   if (reportFile !== undefined) requireWritable("--json", reportFile);
   if (flags.detach === true) return submitOnly(context, await loadDefinition(file, context.workingDirectory), flags);
-  const report = await reportingTo(reportFile, async () => runDefinition(context, await loadDefinition(file, context.workingDirectory), flags));
+  const report = await reportingTo(reportFile, async () =>
+    runDefinition(context, await loadDefinition(file, context.workingDirectory), flags),
+  );
   return report.state === "completed" && report.counters.failed === 0 ? 0 : 1;
 }
 
@@ -64,7 +66,11 @@ async function runDefinition(context: CliContext, definition: Definition, flags:
   let submitted: Execution | undefined;
   try {
     submitted = await cluster.client.submit(definition);
-    const report = await runHere(context, { cluster, execution: submitted, workers: workers === false ? 0 : cluster.settings.workers });
+    const report = await runHere(context, {
+      cluster,
+      execution: submitted,
+      workers: workers === false ? 0 : cluster.settings.workers,
+    });
     context.out.print(...outcomeLines(context.out, report));
     return report;
   } finally {
@@ -84,19 +90,35 @@ async function submitOnly(context: CliContext, definition: Definition, flags: Ru
   }
 }
 
-async function runHere(context: CliContext, run: { readonly cluster: LocalCluster; readonly execution: Execution; readonly workers: number }): Promise<RunReport> {
-  const { err, interrupts } = context;
+async function runHere(
+  context: CliContext,
+  run: { readonly cluster: LocalCluster; readonly execution: Execution; readonly workers: number },
+): Promise<RunReport> {
+  const { err, clock, interrupts } = context;
   const { cluster, execution, workers } = run;
   const { name, kind, counters } = await execution.status();
   const unit = kind === "sweep" ? "point" : "input";
-  err.print(...sentence(err, `${name}: ${counted(counters.total, unit)}, ${workers === 0 ? "no workers here" : counted(workers, "worker")}, execution ${execution.id}`));
+  err.print(
+    ...sentence(
+      err,
+      `${name}: ${counted(counters.total, unit)}, ${workers === 0 ? "no workers here" : counted(workers, "worker")}, execution ${shortId(execution.id)}`,
+    ),
+  );
   if (workers > 0) cluster.startWorkers({ count: workers, replaceLost: true });
-  await Promise.race([watchExecution(execution, { screen: err, unit: `${unit}s`, signal: interrupts.signal }), cluster.workersGone]);
+  await Promise.race([
+    watchExecution(execution, { screen: err, clock, unit: `${unit}s`, signal: interrupts.signal }),
+    cluster.workersGone,
+  ]);
   return makeRunReport(execution);
 }
 
 function tellInterrupted(context: CliContext, id: string): void {
   const { err } = context;
   err.settle();
-  err.print(...sentence(err, `Stopping: what runs is finished or handed back. Go on with: holdfast up. End it with: holdfast cancel ${id}`));
+  err.print(
+    ...sentence(
+      err,
+      `Stopping: what runs is finished or handed back. Go on with: holdfast up. End it with: holdfast cancel ${shortId(id)}`,
+    ),
+  );
 }

@@ -38,14 +38,16 @@ export function defineStatus(program: HoldfastCommand, host: CommandHost): void 
     .addOption(settingOption("broker", "address"))
     .option("--json", "Prints JSON.")
     .addHelpText("after", "\nExamples:\n  holdfast status\n  holdfast status 3f9a\n  holdfast status --json")
-    .action(async (id: string | undefined, flags: StatusFlags) => host.finish(id === undefined ? await overview(host.context, flags) : await detail(host.context, id, flags)));
+    .action(async (id: string | undefined, flags: StatusFlags) =>
+      host.finish(id === undefined ? await overview(host.context, flags) : await detail(host.context, id, flags)),
+    );
 }
 
 async function overview(context: CliContext, flags: StatusFlags): Promise<number> {
   const { out } = context;
   const seen = await withBroker(context, flags, ({ client, broker }) => look(client, broker));
   if (flags.json === true) out.raw(`${JSON.stringify(seen, null, 2)}\n`);
-  else out.print(...overviewLines(out, seen));
+  else out.print(...overviewLines(context, seen));
   return 0;
 }
 
@@ -64,13 +66,23 @@ async function liveSessions(broker: Broker): Promise<readonly SessionView[]> {
   return sessions.filter((session) => session.state === "live" || session.state === "draining");
 }
 
-function overviewLines(out: CliContext["out"], seen: Overview): string[] {
-  const now = Date.now();
+function overviewLines({ out, clock }: CliContext, seen: Overview): string[] {
+  const now = clock.now();
   const nothing = (text: string): string[] => sentence(out, text).map(out.theme.faint);
   return [
-    ...section(out, "Executions", seen.executions.length > 0 ? executionTable(out, seen.executions, now) : nothing("none yet; start one with: holdfast run FILE")),
+    ...section(
+      out,
+      "Executions",
+      seen.executions.length > 0
+        ? executionTable(out, seen.executions, now)
+        : nothing("none yet; start one with: holdfast run FILE"),
+    ),
     "",
-    ...section(out, "Workers", seen.workers.length > 0 ? workerTable(out, seen.workers, now) : nothing("none; start some with: holdfast up")),
+    ...section(
+      out,
+      "Workers",
+      seen.workers.length > 0 ? workerTable(out, seen.workers, now) : nothing("none; start some with: holdfast up"),
+    ),
     ...(seen.pools.length > 0 ? ["", ...section(out, "Pools", poolTable(out, seen.pools))] : []),
   ];
 }
@@ -86,7 +98,7 @@ async function detail(context: CliContext, id: string, flags: StatusFlags): Prom
     out.raw(`${JSON.stringify(seen, null, 2)}\n`);
     return 0;
   }
-  const now = Date.now();
+  const now = context.clock.now();
   out.print(...factLines(out, executionFacts(seen.execution, now)));
   if (!isExecutionEnded(seen.execution.state) && seen.workers.length > 0) {
     out.print("", ...section(out, "Workers", workerTable(out, seen.workers, now)));

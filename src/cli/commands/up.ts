@@ -44,13 +44,29 @@ export function defineUp(program: HoldfastCommand, host: CommandHost): void {
 async function up(context: CliContext, flags: UpFlags): Promise<number> {
   const { workers, ...others } = flags;
   let owned: EmbeddedBroker | undefined;
-  const cluster = await openLocalCluster(context, { ...others, ...(workers === false ? {} : { workers }) }, async ({ settings, logger }) => {
-    const home = parseBrokerAddress(settings.broker);
-    if (home.kind !== "home") throw new HoldfastError("INVALID_OPTION", { option: "--broker", value: settings.broker, expected: "a folder or sqlite:FILE that this command can own" });
-    const { listenHost: host, listenPort: port, token } = settings;
-    owned = await openEmbedded({ home, settings, logger, listen: { host, port }, mustOwn: true, ...(token === undefined ? {} : { token }) });
-    return owned;
-  });
+  const cluster = await openLocalCluster(
+    context,
+    { ...others, ...(workers === false ? {} : { workers }) },
+    async ({ settings, logger }) => {
+      const home = parseBrokerAddress(settings.broker);
+      if (home.kind !== "home")
+        throw new HoldfastError("INVALID_OPTION", {
+          option: "--broker",
+          value: settings.broker,
+          expected: "a folder or sqlite:FILE that this command can own",
+        });
+      const { listenHost: host, listenPort: port, token } = settings;
+      owned = await openEmbedded({
+        home,
+        settings,
+        logger,
+        listen: { host, port },
+        mustOwn: true,
+        ...(token === undefined ? {} : { token }),
+      });
+      return owned;
+    },
+  );
   try {
     const count = workers === false ? 0 : cluster.settings.workers;
     if (count > 0) cluster.startWorkers({ count, replaceLost: true, log: "inherit" });
@@ -63,7 +79,10 @@ async function up(context: CliContext, flags: UpFlags): Promise<number> {
   }
 }
 
-async function announce(context: CliContext, up: { readonly cluster: LocalCluster; readonly url: string; readonly count: number }): Promise<void> {
+async function announce(
+  context: CliContext,
+  up: { readonly cluster: LocalCluster; readonly url: string; readonly count: number },
+): Promise<void> {
   const { out } = context;
   const { broker, token } = up.cluster.settings;
   const home = parseBrokerAddress(broker);

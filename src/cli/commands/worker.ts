@@ -51,7 +51,12 @@ async function worker(context: CliContext, flags: WorkerFlags): Promise<number> 
   const settings = settingsOf(context, settingFlags);
   const logger = loggerOf(context, settings);
   const { out } = context;
-  out.print(...sentence(out, `Worker ${name} for ${settings.broker}, ${counted(settings.concurrency, "attempt")} at a time. Ctrl-C lets it finish and leave.`));
+  out.print(
+    ...sentence(
+      out,
+      `Worker ${name} for ${settings.broker}, ${counted(settings.concurrency, "attempt")} at a time. Ctrl-C lets it finish and leave.`,
+    ),
+  );
   // A worker has three stages of leaving, and handles its signals itself.
   context.interrupts.release();
   return startWorkerProcess({ address: settings.broker, settings, logger, name });

@@ -100,7 +100,14 @@ export class ChunkLedger {
     for (const [key, orphan] of this.#orphans) {
       if (orphan.from === by.worker || !overlaps(orphan, chunk)) continue;
       this.#orphans.delete(key);
-      this.takeovers.push({ task: orphan.task, start: orphan.start, end: orphan.end, from: orphan.from, to: by.worker, at: by.at });
+      this.takeovers.push({
+        task: orphan.task,
+        start: orphan.start,
+        end: orphan.end,
+        from: orphan.from,
+        to: by.worker,
+        at: by.at,
+      });
     }
   }
 

@@ -47,11 +47,15 @@ function dealOnce(data: PenguinData, folds: number, random: () => number): Uint8
 }
 
 /** Judges one point of the sweep. `folds` are those of `dealFolds`. */
-export function crossValidate(data: PenguinData, settings: ClassifierSettings, folds: readonly Uint8Array[]): ValidationResult {
+export function crossValidate(
+  data: PenguinData,
+  settings: ClassifierSettings,
+  folds: readonly Uint8Array[],
+): ValidationResult {
   const classifier = new NeighbourClassifier(data, settings);
   const rightByClass = new Float64Array(data.classes.length);
   const accuracies = folds.map((foldOf) => {
-    const right = validateOnce(data, classifier, foldOf, rightByClass);
+    const right = validateOnce({ data, classifier, foldOf }, rightByClass);
     return right / data.birds;
   });
   return {
@@ -61,8 +65,15 @@ export function crossValidate(data: PenguinData, settings: ClassifierSettings, f
   };
 }
 
+interface ValidationPass {
+  readonly data: PenguinData;
+  readonly classifier: NeighbourClassifier;
+  readonly foldOf: Uint8Array;
+}
+
 /** One pass over all folds; returns how many birds were told rightly and adds them to `rightByClass`. */
-function validateOnce(data: PenguinData, classifier: NeighbourClassifier, foldOf: Uint8Array, rightByClass: Float64Array): number {
+function validateOnce(pass: ValidationPass, rightByClass: Float64Array): number {
+  const { data, classifier, foldOf } = pass;
   const folds = 1 + foldOf.reduce((highest, fold) => Math.max(highest, fold), 0);
   let right = 0;
   for (let fold = 0; fold < folds; fold++) {

@@ -3,6 +3,10 @@
 export const DEMO_SCALES = ["small", "medium", "large"] as const;
 export type DemoScale = (typeof DEMO_SCALES)[number];
 
+/** `cli`: what each worker does, live. */
+export const DEMO_MONITORS = ["none", "cli"] as const;
+export type DemoMonitor = (typeof DEMO_MONITORS)[number];
+
 export interface ScalePlan {
   readonly points: number;
   /** Points per chunk. */
@@ -15,7 +19,7 @@ export interface ScalePlan {
 }
 
 export const SCALE_PLANS: Readonly<Record<DemoScale, ScalePlan>> = {
-  small: { points: 1_000, chunkSize: 10, repeats: 10 },
+  small: { points: 1_000, chunkSize: 10, repeats: 8 },
   medium: { points: 10_000, chunkSize: 100, repeats: 2 },
   large: { points: 100_000, chunkSize: 100, repeats: 1 },
 };

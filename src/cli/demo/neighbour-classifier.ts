@@ -77,10 +77,12 @@ export class NeighbourClassifier {
     const scaled = this.#scaled[m] as Float64Array;
     const knownScaled = this.#knownScaled[m] as Float64Array;
     const known = new Float64Array(this.#knownCount);
-    for (let n = 0; n < this.#knownCount; n++) known[n] = features[(this.#known[n] as number) * measurements + m] as number;
+    for (let n = 0; n < this.#knownCount; n++)
+      known[n] = features[(this.#known[n] as number) * measurements + m] as number;
     const { centre, spread } = scaleOf(known, this.#settings.scaling);
     const factor = (this.#settings.weights[m] as number) / (spread === 0 ? 1 : spread);
-    for (let bird = 0; bird < birds; bird++) scaled[bird] = ((features[bird * measurements + m] as number) - centre) * factor;
+    for (let bird = 0; bird < birds; bird++)
+      scaled[bird] = ((features[bird * measurements + m] as number) - centre) * factor;
     for (let n = 0; n < this.#knownCount; n++) knownScaled[n] = scaled[this.#known[n] as number] as number;
   }
 
@@ -104,7 +106,10 @@ export class NeighbourClassifier {
 }
 
 /** Centre and spread of the values by the chosen kind of scaling. Sorts `values`. */
-function scaleOf(values: Float64Array, scaling: ClassifierSettings["scaling"]): { readonly centre: number; readonly spread: number } {
+function scaleOf(
+  values: Float64Array,
+  scaling: ClassifierSettings["scaling"],
+): { readonly centre: number; readonly spread: number } {
   if (scaling === "standard") return standardScale(values);
   values.sort();
   const lowest = values[0] as number;

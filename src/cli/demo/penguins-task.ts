@@ -21,7 +21,11 @@ export const penguinPoint = z.object({
   billDepth: weight,
   flipper: weight,
   mass: weight,
-  validation: z.object({ folds: z.number().int().min(2).max(100), repeats: z.number().int().min(1).max(1_000), seed: z.number().int() }),
+  validation: z.object({
+    folds: z.number().int().min(2).max(100),
+    repeats: z.number().int().min(1).max(1_000),
+    seed: z.number().int(),
+  }),
 });
 
 export type PenguinPoint = z.output<typeof penguinPoint>;

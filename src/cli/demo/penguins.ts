@@ -60,6 +60,10 @@ function readDataFile(): string {
   try {
     return readFileSync(createRequire(import.meta.url).resolve(DATA_FILE), "utf8");
   } catch (cause) {
-    throw new HoldfastError("STORE_FAILED", { file: DATA_FILE, problem: "the demo's data set is not installed; run npm install" }, { cause });
+    throw new HoldfastError(
+      "STORE_FAILED",
+      { file: DATA_FILE, problem: "the demo's data set is not installed; run npm install" },
+      { cause },
+    );
   }
 }

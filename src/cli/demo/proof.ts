@@ -65,7 +65,11 @@ export function problemsOf(findings: Findings): string[] {
   if (duplicateCommits > 0) problems.push(`${duplicateCommits} points were committed more than once.`);
   if (takeovers === 0) problems.push("No chunk was taken over from the killed worker, so nothing was shown.");
   if (!findings.identicalToSequential) {
-    problems.push(firstDifference === undefined ? "The results were not compared with those of one process." : `Point ${firstDifference} differs from what one process computes.`);
+    problems.push(
+      firstDifference === undefined
+        ? "The results were not compared with those of one process."
+        : `Point ${firstDifference} differs from what one process computes.`,
+    );
   }
   return problems;
 }

@@ -2,14 +2,16 @@
 import { topK } from "../../core/aggregate.ts";
 import type { Execution } from "../../sdk/execution.ts";
 import { sweep } from "../../sdk/sweep.ts";
+import type { CliContext } from "../context.ts";
 import { openLocalCluster, type LocalCluster } from "../local-cluster.ts";
+import { counted, duration } from "../terminal/figures.ts";
 import { ProgressDisplay } from "../terminal/progress-display.ts";
 import type { Progress } from "../terminal/progress-line.ts";
 import { RateMeter } from "../terminal/rate-meter.ts";
 import type { ChunkLedger } from "./chunk-ledger.ts";
 import { collectResults } from "./collect-results.ts";
 import { checkLines, completionLines, faultLines, takeoverLines } from "./demo-lines.ts";
-import { WORKER_PREFIX } from "./demo-plan.ts";
+import { type DemoMonitor, type DemoPlan, WORKER_PREFIX } from "./demo-plan.ts";
 import type { DemoReport } from "./demo-report.ts";
 import { demoPoints, demoSpace } from "./demo-space.ts";
 import { monitorLines } from "./monitor-lines.ts";
@@ -17,7 +19,6 @@ import { classifierSettings, crossValidatePenguins, judgePoint, type PenguinPoin
 import type { ResultBook } from "./proof.ts";
 import { type QueueOutcome, runOnQueue } from "./queue-run.ts";
 import { reportQueue, type BestPoint } from "./queue-report.ts";
-import type { DemoParams } from "./run-demo.ts";
 import { checkAgainstOneProcess, type SequentialOutcome } from "./sequential-check.ts";
 
 /**
@@ -27,7 +28,13 @@ import { checkAgainstOneProcess, type SequentialOutcome } from "./sequential-che
  */
 const DEMO_SETTINGS = { concurrency: 1, prefetch: 0, logLevel: "error" } as const;
 
-type QueueDemoParams = DemoParams & { readonly folder: string };
+export interface QueueDemoParams {
+  readonly plan: DemoPlan;
+  readonly context: CliContext;
+  readonly monitor: DemoMonitor;
+  /** Where the store goes. */
+  readonly folder: string;
+}
 
 interface Swept {
   readonly outcome: QueueOutcome;
@@ -57,22 +64,33 @@ export async function runQueueDemo(params: QueueDemoParams): Promise<DemoReport>
 
 async function sweepOnce(params: QueueDemoParams, cluster: LocalCluster): Promise<Swept> {
   const { context, plan, monitor } = params;
-  const { out, interrupts } = context;
+  const { out, clock, interrupts } = context;
   const { broker, client } = cluster;
   const { cursor } = await broker.readEvents({ cursor: 0, limit: 1_000 });
-  const definition = sweep(crossValidatePenguins, { name: "penguins", over: demoSpace(plan), chunk: plan.chunkSize, reduce: topK("accuracy", 1) });
+  const definition = sweep(crossValidatePenguins, {
+    name: "penguins",
+    over: demoSpace(plan),
+    chunk: plan.chunkSize,
+    reduce: topK("accuracy", 1),
+  });
   const startedAt = performance.now();
   const execution = await client.submit(definition);
   let ledger: ChunkLedger | undefined;
   const rate = new RateMeter();
-  const display = new ProgressDisplay(out, {
-    progress: () => sweepProgress(params, { ledger, rate, elapsedMs: performance.now() - startedAt }),
-    ...(monitor === "cli" ? { above: () => (ledger === undefined ? [] : monitorLines(out, ledger, Date.now())) } : {}),
-  });
+  const display = new ProgressDisplay(
+    { screen: out, clock },
+    {
+      progress: () => sweepProgress(params, { ledger, rate, elapsedMs: performance.now() - startedAt }),
+      ...(monitor === "cli"
+        ? { above: () => (ledger === undefined ? [] : monitorLines(out, ledger, clock.now())) }
+        : {}),
+    },
+  );
   try {
     const outcome = await runOnQueue({
       plan,
       broker,
+      clock,
       executionId: execution.id,
       cursor,
       pidOf: (worker) => cluster.pidOf(worker),
@@ -90,16 +108,25 @@ async function sweepOnce(params: QueueDemoParams, cluster: LocalCluster): Promis
     });
     display.stop();
     const { startedAt: from, createdAt, endedAt } = outcome.view;
-    const wallMs = (endedAt ?? Date.now()) - (from ?? createdAt);
-    out.print(...completionLines(out, { chunks: outcome.ledger.doneChunks, points: outcome.view.counters.completed, wallMs }));
-    const book = await collectResults(broker, { executionId: execution.id, points: plan.points, signal: interrupts.signal });
+    const wallMs = (endedAt ?? clock.now()) - (from ?? createdAt);
+    out.print(
+      ...completionLines(out, { chunks: outcome.ledger.doneChunks, points: outcome.view.counters.completed, wallMs }),
+    );
+    const book = await collectResults(broker, {
+      executionId: execution.id,
+      points: plan.points,
+      signal: interrupts.signal,
+    });
     return { outcome, book, best: await bestPoint(execution) };
   } finally {
     display.stop();
   }
 }
 
-function sweepProgress(params: QueueDemoParams, now: { readonly ledger: ChunkLedger | undefined; readonly rate: RateMeter; readonly elapsedMs: number }): Progress {
+function sweepProgress(
+  params: QueueDemoParams,
+  now: { readonly ledger: ChunkLedger | undefined; readonly rate: RateMeter; readonly elapsedMs: number },
+): Progress {
   const ratePerSecond = now.rate.ratePerSecond();
   return {
     done: now.ledger?.doneChunks ?? 0,
@@ -111,7 +138,13 @@ function sweepProgress(params: QueueDemoParams, now: { readonly ledger: ChunkLed
   };
 }
 
-async function bestPoint(execution: Execution<PenguinPoint, unknown, { readonly entries: readonly { readonly index: number; readonly score: number; readonly point: unknown }[] }>): Promise<BestPoint | undefined> {
+async function bestPoint(
+  execution: Execution<
+    PenguinPoint,
+    unknown,
+    { readonly entries: readonly { readonly index: number; readonly score: number; readonly point: unknown }[] }
+  >,
+): Promise<BestPoint | undefined> {
   const { entries } = await execution.aggregate();
   const [best] = entries;
   if (best === undefined) return undefined;
@@ -121,18 +154,25 @@ async function bestPoint(execution: Execution<PenguinPoint, unknown, { readonly 
 async function checkSequentially(params: QueueDemoParams, book: ResultBook): Promise<SequentialOutcome> {
   const { context, plan } = params;
   const { out, interrupts } = context;
-  out.print("", "Checking: one process computes all points again, in order", "");
+  out.print("", "Checking: one process computes all points again, in order");
   const pointAt = demoPoints(plan);
   const startedAt = performance.now();
   const rate = new RateMeter();
   let done = 0;
   const progress = (): Progress => {
     const remainingMs = done < plan.points ? rate.remainingMs(plan.points) : undefined;
-    return { done, total: plan.points, unit: "points", rateUnit: "points", elapsedMs: performance.now() - startedAt, ...(remainingMs === undefined ? {} : { remainingMs }) };
+    return {
+      done,
+      total: plan.points,
+      unit: "points",
+      rateUnit: "points",
+      elapsedMs: performance.now() - startedAt,
+      ...(remainingMs === undefined ? {} : { remainingMs }),
+    };
   };
-  const display = new ProgressDisplay(out, { progress });
+  const display = new ProgressDisplay({ screen: out, clock: context.clock }, { progress });
   try {
-    return await checkAgainstOneProcess({
+    const outcome = await checkAgainstOneProcess({
       points: plan.points,
       compute: (point) => judgePoint(pointAt(point)),
       book,
@@ -143,6 +183,15 @@ async function checkSequentially(params: QueueDemoParams, book: ResultBook): Pro
         display.refresh();
       },
     });
+    display.stop();
+    if (outcome.identical)
+      out.print(
+        ...checkLines(
+          out,
+          `${counted(plan.points, "result")} equal those of one process, computed in ${duration(performance.now() - startedAt)}`,
+        ),
+      );
+    return outcome;
   } finally {
     display.stop();
   }

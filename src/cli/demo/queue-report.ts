@@ -26,7 +26,14 @@ export function reportQueue(screen: Screen, measured: QueueMeasured): DemoReport
   const report = makeReport(measured, findings);
   const passed = report.verdict === "passed";
   if (measured.best !== undefined) screen.print("", ...bestLines(screen, measured.best));
-  screen.print("", ...verdictLines(screen, { passed, headline: headline(report), details: passed ? proofLines(report) : report.problems }));
+  screen.print(
+    "",
+    ...verdictLines(screen, {
+      passed,
+      headline: headline(report),
+      details: passed ? proofLines(report) : report.problems,
+    }),
+  );
   if (passed && report.killedWorker !== null) {
     const closing = `All tasks finished although ${workerTitle(report.killedWorker)} was killed in the middle of its work.`;
     screen.print("", ...wrap(closing, screen.terminal.columns - 1));
@@ -71,7 +78,10 @@ function makeReport(measured: QueueMeasured, findings: Findings): DemoReport {
     sequentialMs: Math.round(sequentialMs),
     killedWorker: kill?.worker ?? null,
     killedPid: kill?.pid ?? null,
-    killedChunk: kill === undefined ? null : { task: kill.chunk.task, start: kill.chunk.start, end: kill.chunk.end, takenOverBy: takeover?.to ?? null },
+    killedChunk:
+      kill === undefined
+        ? null
+        : { task: kill.chunk.task, start: kill.chunk.start, end: kill.chunk.end, takenOverBy: takeover?.to ?? null },
     killedIntoChunkMs: kill?.intoChunkMs ?? null,
     killedAtShare: outcome.killedAtShare ?? null,
     best: best ?? null,
@@ -86,6 +96,13 @@ function headline(report: DemoReport): string {
 }
 
 function proofLines(report: DemoReport): string[] {
-  const recovery = report.recoveryMs === null ? [] : [`Worker killed in mid-chunk; the chunk ran again after ${count(report.recoveryMs)} ms.`];
-  return [...recovery, "Every point committed exactly once, 0 pending.", "Results equal those of one process, bit for bit."];
+  const recovery =
+    report.recoveryMs === null
+      ? []
+      : [`Worker killed in mid-chunk; the chunk ran again after ${count(report.recoveryMs)} ms.`];
+  return [
+    ...recovery,
+    "Every point committed exactly once, 0 pending.",
+    "Results equal those of one process, bit for bit.",
+  ];
 }

@@ -11,12 +11,14 @@ import { isExecutionEnded } from "../../core/states.ts";
 import { HoldfastError } from "../../errors/index.ts";
 import { orAborted } from "../../sdk/follow.ts";
 import { ChunkLedger, type Takeover } from "./chunk-ledger.ts";
+import type { Clock } from "../../util/clock.ts";
 import { type DemoPlan, VICTIM, workerName } from "./demo-plan.ts";
 import { type Kill, takeAim, takeoverOf } from "./fault.ts";
 
 export interface QueueRunParams {
   readonly plan: DemoPlan;
   readonly broker: Broker;
+  readonly clock: Clock;
   readonly executionId: string;
   /** Event cursor from before the submit. */
   readonly cursor: number;
@@ -65,15 +67,16 @@ class QueueRun {
   #killedAtShare: number | undefined;
   #takeover: Takeover | undefined;
   #recomputedAt: number | undefined;
-  #aimTimer: NodeJS.Timeout | undefined;
-  #lastMoveAt = Date.now();
+  #cancelAim: (() => void) | undefined;
+  #lastMoveAt: number;
 
   constructor(params: QueueRunParams) {
     this.#params = params;
+    this.#lastMoveAt = params.clock.now();
   }
 
   stop(): void {
-    clearTimeout(this.#aimTimer);
+    this.#cancelAim?.();
   }
 
   async untilEnded(): Promise<QueueOutcome> {
@@ -85,7 +88,10 @@ class QueueRun {
       cursor = page.cursor;
       for (const event of page.events) this.#note(event);
       this.#params.hooks.onNews(this.#ledger);
-      const over = page.events.some(({ executionId: of, change }) => of === executionId && change.kind === "execution" && isExecutionEnded(change.state));
+      const over = page.events.some(
+        ({ executionId: of, change }) =>
+          of === executionId && change.kind === "execution" && isExecutionEnded(change.state),
+      );
       if (over) return this.#outcome(await broker.getExecution({ executionId }));
       this.#aim();
       await this.#giveUpWhenStalled();
@@ -101,8 +107,13 @@ class QueueRun {
       this.#noteTakeover(hooks);
       return;
     }
-    this.#lastMoveAt = Date.now();
-    if (this.#kill !== undefined && change.worker !== this.#kill.worker && this.#recomputedAt === undefined && this.#ledger.isDone(this.#kill.chunk)) {
+    this.#lastMoveAt = this.#params.clock.now();
+    if (
+      this.#kill !== undefined &&
+      change.worker !== this.#kill.worker &&
+      this.#recomputedAt === undefined &&
+      this.#ledger.isDone(this.#kill.chunk)
+    ) {
       this.#recomputedAt = event.at;
     }
   }
@@ -115,15 +126,15 @@ class QueueRun {
 
   /** Kills now, or looks again when the middle of the chunk has come. */
   #aim(): void {
-    const { plan } = this.#params;
+    const { plan, clock } = this.#params;
     if (!plan.fault || this.#kill !== undefined) return;
-    clearTimeout(this.#aimTimer);
+    this.#cancelAim?.();
     const victim = workerName(VICTIM);
-    const aim = takeAim(this.#ledger, { victim, totalChunks: plan.chunks, now: Date.now() });
-    if (aim.kind === "soon") this.#aimTimer = setTimeout(() => this.#aim(), aim.inMs);
+    const aim = takeAim(this.#ledger, { victim, totalChunks: plan.chunks, now: clock.now() });
+    if (aim.kind === "soon") this.#cancelAim = clock.schedule(aim.inMs, () => this.#aim());
     const pid = this.#params.pidOf(victim);
     if (aim.kind !== "now" || pid === undefined) return;
-    const at = Date.now();
+    const at = clock.now();
     process.kill(pid, "SIGKILL");
     this.#kill = { worker: victim, pid, chunk: aim.chunk, intoChunkMs: aim.intoChunkMs, at };
     this.#killedAtShare = this.#ledger.doneChunks / plan.chunks;
@@ -131,11 +142,18 @@ class QueueRun {
   }
 
   async #giveUpWhenStalled(): Promise<void> {
-    if (Date.now() - this.#lastMoveAt < STALLED_AFTER_MS) return;
+    if (this.#params.clock.now() - this.#lastMoveAt < STALLED_AFTER_MS) return;
     const { broker, executionId } = this.#params;
     const { counters, firstFailure, state } = await broker.getExecution({ executionId });
     const failure = firstFailure?.message ?? `nothing was committed for ${STALLED_AFTER_MS / 1_000} s`;
-    throw new HoldfastError("EXECUTION_FAILED", { execution: executionId, state, completed: counters.completed, total: counters.total, failed: counters.failed, failure });
+    throw new HoldfastError("EXECUTION_FAILED", {
+      execution: executionId,
+      state,
+      completed: counters.completed,
+      total: counters.total,
+      failed: counters.failed,
+      failure,
+    });
   }
 
   #outcome(view: ExecutionView): QueueOutcome {

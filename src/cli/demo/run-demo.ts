@@ -10,15 +10,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { CliContext } from "../context.ts";
 import { bannerLines, checkLines, configurationLines } from "./demo-lines.ts";
-import type { DemoPlan } from "./demo-plan.ts";
+import type { DemoMonitor, DemoPlan } from "./demo-plan.ts";
 import type { DemoReport } from "./demo-report.ts";
 import { loadPenguins } from "./penguins.ts";
 import { runQueueDemo } from "./queue-demo.ts";
 import { runStaticDemo } from "./static-demo.ts";
 import { packageVersion } from "../version.ts";
-
-export const DEMO_MONITORS = ["none", "cli"] as const;
-export type DemoMonitor = (typeof DEMO_MONITORS)[number];
 
 export interface DemoParams {
   readonly plan: DemoPlan;
@@ -31,21 +28,27 @@ const FOLDER_PREFIX = "holdfast-demo-";
 
 export async function runDemo(params: DemoParams): Promise<DemoReport> {
   const { plan, context } = params;
-  const { out, interrupts } = context;
+  const { out } = context;
   out.print(...bannerLines(out, packageVersion()));
   const { birds, classes } = loadPenguins();
   out.print(...configurationLines(out, plan, birds), "");
-  out.print(...checkLines(out, `Prerequisites met: Node ${process.versions.node}, ${birds} penguins in ${classes.length} classes`));
+  out.print(
+    ...checkLines(
+      out,
+      `Prerequisites met: Node ${process.versions.node}, ${birds} penguins in ${classes.length} classes`,
+    ),
+  );
   if (plan.mode === "static") {
     out.print(...checkLines(out, "Environment ready: no broker, nothing is stored"));
-    return runStaticDemo(plan, out, interrupts.signal);
+    return runStaticDemo(plan, context);
   }
   const folder = await mkdtemp(path.join(tmpdir(), FOLDER_PREFIX));
   try {
     return await runQueueDemo({ ...params, folder });
   } finally {
     out.settle();
-    if (params.keepFolder) out.print("", `Kept: ${folder}`, out.theme.faint(`Look inside with: holdfast status --broker ${folder}`));
+    if (params.keepFolder)
+      out.print("", `Kept: ${folder}`, out.theme.faint(`Look inside with: holdfast status --broker ${folder}`));
     else await rm(folder, { recursive: true, force: true });
   }
 }

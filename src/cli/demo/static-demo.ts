@@ -1,5 +1,6 @@
 /** `demo --static`: the baseline on screen and in the report. */
 import { count, counted } from "../terminal/figures.ts";
+import type { CliContext } from "../context.ts";
 import { ProgressDisplay } from "../terminal/progress-display.ts";
 import type { Screen } from "../terminal/screen.ts";
 import { checkLines, completionLines, signLines, survivorsContinue, verdictLines } from "./demo-lines.ts";
@@ -7,7 +8,10 @@ import { type DemoPlan, VICTIM } from "./demo-plan.ts";
 import { type DemoReport, emptyReport, tenths } from "./demo-report.ts";
 import { runStatic, type StaticOutcome } from "./static-run.ts";
 
-export async function runStaticDemo(plan: DemoPlan, screen: Screen, signal: AbortSignal): Promise<DemoReport> {
+export async function runStaticDemo(
+  plan: DemoPlan,
+  { out: screen, clock, interrupts }: CliContext,
+): Promise<DemoReport> {
   let computed = 0;
   let startedAt = performance.now();
   let display: ProgressDisplay | undefined;
@@ -27,14 +31,14 @@ export async function runStaticDemo(plan: DemoPlan, screen: Screen, signal: Abor
       onReady: () => {
         screen.print(...checkLines(screen, `All ${plan.workers} workers running, each with one fixed range`));
         startedAt = performance.now();
-        display = new ProgressDisplay(screen, { progress });
+        display = new ProgressDisplay({ screen, clock }, { progress });
       },
       onProgress: (news) => {
         computed = news.computed;
         display?.refresh();
       },
       onKill: (kill) => display?.print(killLines(screen, plan, kill)),
-      signal,
+      signal: interrupts.signal,
     });
     display?.stop();
     return reportStatic(plan, screen, outcome);
@@ -43,13 +47,25 @@ export async function runStaticDemo(plan: DemoPlan, screen: Screen, signal: Abor
   }
 }
 
-function killLines(screen: Screen, plan: DemoPlan, kill: { readonly pid: number; readonly computedByVictim: number }): string[] {
+function killLines(
+  screen: Screen,
+  plan: DemoPlan,
+  kill: { readonly pid: number; readonly computedByVictim: number },
+): string[] {
   const { theme } = screen;
   return [
     "",
     theme.warning(`${theme.signs.bolt} FAULT: killing Worker ${VICTIM} ${theme.signs.bolt}`),
-    ...signLines(screen, theme.bad(theme.signs.cross), `Worker ${VICTIM} killed (SIGKILL, pid ${kill.pid}) with ${counted(kill.computedByVictim, "computed point")} that it had not handed in`),
-    ...signLines(screen, theme.active(theme.signs.arrow), `${survivorsContinue(plan.workers - 1)}, each with its own range; nobody takes over`),
+    ...signLines(
+      screen,
+      theme.bad(theme.signs.cross),
+      `Worker ${VICTIM} killed (SIGKILL, pid ${kill.pid}) with ${counted(kill.computedByVictim, "computed point")} that it had not handed in`,
+    ),
+    ...signLines(
+      screen,
+      theme.active(theme.signs.arrow),
+      `${survivorsContinue(plan.workers - 1)}, each with its own range; nobody takes over`,
+    ),
     "",
   ];
 }
@@ -66,7 +82,10 @@ function reportStatic(plan: DemoPlan, screen: Screen, outcome: StaticOutcome): D
     ...verdictLines(screen, {
       passed: shown,
       headline: shown ? `LOSS SHOWN: ${lostPercent}% of the points are gone` : `FAILED: ${problem}`,
-      details: [`${count(completed)} of ${count(plan.points)} points have a result, ${count(lost)} are lost for good.`, "Without --static the same kill loses none."],
+      details: [
+        `${count(completed)} of ${count(plan.points)} points have a result, ${count(lost)} are lost for good.`,
+        "Without --static the same kill loses none.",
+      ],
     }),
   );
   return {

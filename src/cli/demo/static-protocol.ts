@@ -17,7 +17,13 @@ export type StaticMessage =
   | { readonly kind: "results"; readonly values: readonly string[] };
 
 /** Splits the points evenly; the last worker takes the remainder. */
-export function fixedRanges(points: number, workers: number): readonly { readonly start: number; readonly end: number }[] {
+export function fixedRanges(
+  points: number,
+  workers: number,
+): readonly { readonly start: number; readonly end: number }[] {
   const share = Math.floor(points / workers);
-  return Array.from({ length: workers }, (_, at) => ({ start: at * share, end: at === workers - 1 ? points : (at + 1) * share }));
+  return Array.from({ length: workers }, (_, at) => ({
+    start: at * share,
+    end: at === workers - 1 ? points : (at + 1) * share,
+  }));
 }

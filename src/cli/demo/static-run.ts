@@ -51,7 +51,11 @@ export async function runStatic(plan: DemoPlan, hooks: StaticRunHooks): Promise<
   }
 }
 
-async function runRanges(plan: DemoPlan, workers: readonly StaticWorker[], hooks: StaticRunHooks): Promise<StaticOutcome> {
+async function runRanges(
+  plan: DemoPlan,
+  workers: readonly StaticWorker[],
+  hooks: StaticRunHooks,
+): Promise<StaticOutcome> {
   const results = new Map<number, string>();
   const startedAt = performance.now();
   let killed: { readonly pid: number; readonly share: number; readonly computed: number } | undefined;
@@ -61,7 +65,8 @@ async function runRanges(plan: DemoPlan, workers: readonly StaticWorker[], hooks
   hooks.signal.addEventListener("abort", interrupt, { once: true });
   for (const worker of workers) {
     worker.child.on("message", (message: StaticMessage) => {
-      if (message.kind === "results") message.values.forEach((value, offset) => results.set(worker.range.start + offset, value));
+      if (message.kind === "results")
+        message.values.forEach((value, offset) => results.set(worker.range.start + offset, value));
       if (message.kind !== "progress") return;
       worker.computed = message.computed;
       const computed = workers.reduce((sum, each) => sum + each.computed, 0);
@@ -88,7 +93,10 @@ async function runRanges(plan: DemoPlan, workers: readonly StaticWorker[], hooks
 }
 
 function startWorker(number: number, range: StaticWorker["range"]): StaticWorker {
-  const child = fork(siblingModule(import.meta.url, "./static-worker"), [], { execArgv: [], stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  const child = fork(siblingModule(import.meta.url, "./static-worker"), [], {
+    execArgv: [],
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
   return { number, range, child, ended: once(child, "close"), computed: 0 };
 }
 

@@ -7,7 +7,10 @@ const WIDEST_BOX = 76;
 const PADDING = 2;
 
 /** `lines` are unstyled; `paint` colours text and frame. */
-export function box(lines: readonly string[], options: { readonly terminal: Terminal; readonly theme: Theme; readonly paint: (text: string) => string }): string[] {
+export function box(
+  lines: readonly string[],
+  options: { readonly terminal: Terminal; readonly theme: Theme; readonly paint: (text: string) => string },
+): string[] {
   const { terminal, theme, paint } = options;
   const signs = theme.signs.box;
   const frame = 2 * (1 + PADDING);

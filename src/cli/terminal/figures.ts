@@ -36,6 +36,12 @@ export function duration(milliseconds: number): string {
   return joined([Math.floor(seconds / 86_400), "d"], [Math.floor((seconds % 86_400) / 3_600), "h"]);
 }
 
+/** How long ago, in whole units: `3 s ago`. */
+export function ago(milliseconds: number): string {
+  const seconds = Math.max(0, Math.round(milliseconds / 1_000));
+  return seconds < 60 ? `${seconds} s ago` : `${duration(seconds * 1_000)} ago`;
+}
+
 function joined(large: readonly [number, string], small: readonly [number, string]): string {
   const first = `${large[0]} ${large[1]}`;
   return small[0] === 0 ? first : `${first} ${small[0]} ${small[1]}`;

@@ -24,7 +24,8 @@ export interface LiveRegion {
 export function liveRegion(write: (text: string) => void, terminal: () => Terminal): LiveRegion {
   let shown: readonly string[] = [];
   let cursorHidden = false;
-  const erase = (): string => (shown.length === 0 ? "" : `\r${shown.length > 1 ? `\u001b[${shown.length - 1}A` : ""}${ERASE_TO_END}`);
+  const erase = (): string =>
+    shown.length === 0 ? "" : `\r${shown.length > 1 ? `\u001b[${shown.length - 1}A` : ""}${ERASE_TO_END}`;
   const draw = (lines: readonly string[]): string => lines.join("\n");
   return {
     update(lines) {

@@ -2,6 +2,7 @@
  * Progress as it happens: on a terminal one line (and lines above it) that are redrawn,
  * in a pipe a plain line about every tenth, and in a long run from time to time.
  */
+import type { Clock } from "../../util/clock.ts";
 import type { Screen } from "./screen.ts";
 import { plainProgressLine, type Progress, progressLine } from "./progress-line.ts";
 
@@ -20,16 +21,17 @@ export interface ProgressView {
 export class ProgressDisplay {
   readonly #screen: Screen;
   readonly #view: ProgressView;
-  readonly #timer: NodeJS.Timeout;
+  readonly #clock: Clock;
+  #cancelRedraw: (() => void) | undefined;
   #stepsTold = 0;
   #toldAtMs = 0;
 
-  constructor(screen: Screen, view: ProgressView) {
+  constructor({ screen, clock }: { readonly screen: Screen; readonly clock: Clock }, view: ProgressView) {
     this.#screen = screen;
+    this.#clock = clock;
     this.#view = view;
-    this.#timer = setInterval(() => this.#redraw(), REDRAW_MS);
-    this.#timer.unref();
     this.#redraw();
+    this.#redrawSoon();
   }
 
   refresh(): void {
@@ -43,8 +45,16 @@ export class ProgressDisplay {
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#cancelRedraw?.();
     this.#screen.settle();
+  }
+
+  #redrawSoon(): void {
+    if (!this.#screen.terminal.interactive) return;
+    this.#cancelRedraw = this.#clock.schedule(REDRAW_MS, () => {
+      this.#redraw();
+      this.#redrawSoon();
+    });
   }
 
   #redraw(): void {

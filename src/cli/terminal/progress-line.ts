@@ -23,7 +23,11 @@ export interface Progress {
   readonly remainingMs?: number;
 }
 
-export function progressBar(done: number, total: number, options: { readonly cells: number; readonly theme: Theme }): string {
+export function progressBar(
+  done: number,
+  total: number,
+  options: { readonly cells: number; readonly theme: Theme },
+): string {
   const { cells, theme } = options;
   const share = total <= 0 ? 1 : Math.min(1, Math.max(0, done / total));
   const full = share === 1 ? cells : Math.min(cells - 1, Math.floor(share * cells));

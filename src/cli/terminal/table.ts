@@ -17,14 +17,24 @@ export interface Column {
 
 const GAP = "  ";
 
-export function table(columns: readonly Column[], rows: readonly (readonly string[])[], look: { readonly terminal: Terminal; readonly theme: Theme }): string[] {
+export function table(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  look: { readonly terminal: Terminal; readonly theme: Theme },
+): string[] {
   const widths = fittingWidths(columns, rows, look.terminal.columns - 1);
   return widths === undefined ? blocks(columns, rows, look) : grid({ columns, rows, widths }, look.theme);
 }
 
 /** Natural widths, shrunk to fit; undefined if they cannot fit. */
-function fittingWidths(columns: readonly Column[], rows: readonly (readonly string[])[], room: number): number[] | undefined {
-  const widths = columns.map((column, at) => Math.max(textWidth(column.title), ...rows.map((row) => textWidth(row[at] ?? ""))));
+function fittingWidths(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  room: number,
+): number[] | undefined {
+  const widths = columns.map((column, at) =>
+    Math.max(textWidth(column.title), ...rows.map((row) => textWidth(row[at] ?? ""))),
+  );
   const total = (): number => widths.reduce((sum, width) => sum + width, 0) + GAP.length * (columns.length - 1);
   while (total() > room) {
     const widest = widestShrinkable(columns, widths);
@@ -45,14 +55,24 @@ function widestShrinkable(columns: readonly Column[], widths: readonly number[])
   return widest;
 }
 
-function grid(shape: { readonly columns: readonly Column[]; readonly rows: readonly (readonly string[])[]; readonly widths: readonly number[] }, theme: Theme): string[] {
+function grid(
+  shape: {
+    readonly columns: readonly Column[];
+    readonly rows: readonly (readonly string[])[];
+    readonly widths: readonly number[];
+  },
+  theme: Theme,
+): string[] {
   const { columns, rows, widths } = shape;
   const cell = (text: string, at: number): string => {
     const width = widths[at] as number;
     const short = cut(text, width, theme.signs.ellipsis);
     return columns[at]?.align === "right" ? padStart(short, width) : padEnd(short, width);
   };
-  const head = columns.map((column, at) => cell(column.title, at)).join(GAP).trimEnd();
+  const head = columns
+    .map((column, at) => cell(column.title, at))
+    .join(GAP)
+    .trimEnd();
   const body = rows.map((row) =>
     columns
       .map((column, at) => {
@@ -65,7 +85,11 @@ function grid(shape: { readonly columns: readonly Column[]; readonly rows: reado
   return [theme.faint(head), ...body];
 }
 
-function blocks(columns: readonly Column[], rows: readonly (readonly string[])[], look: { readonly terminal: Terminal; readonly theme: Theme }): string[] {
+function blocks(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  look: { readonly terminal: Terminal; readonly theme: Theme },
+): string[] {
   const { terminal, theme } = look;
   const titleWidth = Math.max(...columns.map((column) => textWidth(column.title)));
   const room = Math.max(1, terminal.columns - 1 - titleWidth - GAP.length);
@@ -74,7 +98,11 @@ function blocks(columns: readonly Column[], rows: readonly (readonly string[])[]
     ...columns.map((column, at) => {
       const bare = row[at] ?? "";
       const short = cut(bare, room, theme.signs.ellipsis);
-      return theme.faint(padEnd(column.title, titleWidth)) + GAP + (column.paint === undefined ? short : column.paint(short, bare));
+      return (
+        theme.faint(padEnd(column.title, titleWidth)) +
+        GAP +
+        (column.paint === undefined ? short : column.paint(short, bare))
+      );
     }),
   ]);
 }

@@ -45,6 +45,8 @@ function wantsColour(environment: Environment, capable: boolean): boolean {
 
 /** The first locale variable that is set decides; without any, today's terminals speak UTF-8. */
 function speaksUnicode(environment: Environment): boolean {
-  const locale = [environment["LC_ALL"], environment["LC_CTYPE"], environment["LANG"]].find((value) => value !== undefined && value !== "");
+  const locale = [environment["LC_ALL"], environment["LC_CTYPE"], environment["LANG"]].find(
+    (value) => value !== undefined && value !== "",
+  );
   return locale === undefined || /utf-?8/i.test(locale);
 }

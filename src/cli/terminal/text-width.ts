@@ -59,7 +59,10 @@ export function wrap(text: string, columns: number): string[] {
  * escape sequence reaches the terminal, line breaks become spaces.
  */
 export function printable(text: string): string {
-  return stripVTControlCharacters(text).replace(/\s+/g, " ").replace(/\p{Cc}/gu, "").trim();
+  return stripVTControlCharacters(text)
+    .replace(/\s+/g, " ")
+    .replace(/\p{Cc}/gu, "")
+    .trim();
 }
 
 function hardSplit(word: string, columns: number): string[] {

@@ -30,20 +30,34 @@ export class AttemptControl {
   }
 }
 
+/** What an attempt's context is made of. */
+export interface AttemptFacts extends Omit<TaskContext, "signal"> {
+  /** Results of the tasks it comes after, as JSON texts by task number. */
+  readonly parents: Readonly<Record<number, string>> | undefined;
+}
+
 /** The `ctx` of a task. */
 export class AttemptContext implements TaskContext {
   readonly executionId: string;
   readonly index: number;
   readonly attempt: number;
   readonly worker: string;
+  readonly #parents: AttemptFacts["parents"];
   readonly #control: AttemptControl;
 
-  constructor(facts: Omit<TaskContext, "signal">, control: AttemptControl) {
+  constructor(facts: AttemptFacts, control: AttemptControl) {
     this.executionId = facts.executionId;
     this.index = facts.index;
     this.attempt = facts.attempt;
     this.worker = facts.worker;
+    this.#parents = facts.parents;
     this.#control = control;
+  }
+
+  /** Results of the tasks it comes after, by task number. */
+  get parents(): Readonly<Record<number, unknown>> {
+    const results = Object.entries(this.#parents ?? {}).map(([task, text]) => [task, JSON.parse(text) as unknown]);
+    return Object.fromEntries(results) as Record<number, unknown>;
   }
 
   get signal(): AbortSignal {

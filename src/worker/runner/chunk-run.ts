@@ -219,7 +219,11 @@ class ChunkRun {
       return failed(failureFromThrown(thrown)); // a user's reducer made something that is no JSON
     }
     if (partial !== undefined && partial.length > MAX_PAYLOAD) {
-      const error = new HoldfastError("PAYLOAD_TOO_LARGE", { what: "A chunk's aggregate", bytes: partial.length, limit: MAX_PAYLOAD });
+      const error = new HoldfastError("PAYLOAD_TOO_LARGE", {
+        what: "A chunk's aggregate",
+        bytes: partial.length,
+        limit: MAX_PAYLOAD,
+      });
       return failed(failureFromError(error, "invalid-input"));
     }
     return {
@@ -233,13 +237,18 @@ class ChunkRun {
 
 /** The value as whoever reads the results will see it: what JSON drops or changes must not count in an aggregate either. */
 function asItTravels(value: unknown, text: string): unknown {
-  const isUnchanged = typeof value === "string" || typeof value === "boolean" || (Number.isFinite(value) && !Object.is(value, -0));
+  const isUnchanged =
+    typeof value === "string" || typeof value === "boolean" || (Number.isFinite(value) && !Object.is(value, -0));
   return isUnchanged ? value : JSON.parse(text);
 }
 
 /** Retried, and then alone in its chunk, where it has room. */
 function tooMuchTogether(): Failure {
   const what = "The results of the chunk together, of which this is one,";
-  const error = new HoldfastError("PAYLOAD_TOO_LARGE", { what, bytes: `more than ${MAX_VALUES_LENGTH}`, limit: MAX_VALUES_LENGTH });
+  const error = new HoldfastError("PAYLOAD_TOO_LARGE", {
+    what,
+    bytes: `more than ${MAX_VALUES_LENGTH}`,
+    limit: MAX_VALUES_LENGTH,
+  });
   return failureFromError(error, "unknown");
 }

@@ -1,7 +1,7 @@
 /** What user code threw, as a failure: plain, bounded, printable. */
 import { inspect } from "node:util";
 import { type Failure, type FailureClass, MAX_FAILURE_MESSAGE, MAX_FAILURE_STACK } from "../../core/failure.ts";
-import { HoldfastError } from "../../errors/index.ts";
+import type { HoldfastError } from "../../errors/index.ts";
 
 const MAX_CODE_LENGTH = 100;
 
@@ -40,11 +40,15 @@ export function failureFromError(error: HoldfastError, failureClass: FailureClas
 function describe(thrown: unknown): Failure {
   if (!(thrown instanceof Error)) {
     const text = typeof thrown === "string" ? thrown : inspect(thrown, { depth: 2, breakLength: Infinity });
-    return { class: "user-error", message: (text === "" ? "The task threw an empty text." : text).slice(0, MAX_FAILURE_MESSAGE) };
+    return {
+      class: "user-error",
+      message: (text === "" ? "The task threw an empty text." : text).slice(0, MAX_FAILURE_MESSAGE),
+    };
   }
   const code = codeOf(thrown);
-  const message = String(thrown.message).trim();
-  const stack = typeof thrown.stack === "string" ? thrown.stack.slice(0, MAX_FAILURE_STACK) : undefined;
+  const { message: said, stack: trace }: { readonly message: unknown; readonly stack?: unknown } = thrown;
+  const message = typeof said === "string" ? said.trim() : "";
+  const stack = typeof trace === "string" ? trace.slice(0, MAX_FAILURE_STACK) : undefined;
   return {
     class: isNetworkError(thrown) ? "network" : "user-error",
     message: (message === "" ? thrown.name : message).slice(0, MAX_FAILURE_MESSAGE),

@@ -39,13 +39,22 @@ export interface FailedEnding {
 }
 
 export function newJob(run: RunCommand, spec: LoadedSpec, worker: string): Job {
-  return { run, spec, worker, control: new AttemptControl(), startedAt: 0, onTimeout: undefined, item: run.start, isItemSure: true };
+  return {
+    run,
+    spec,
+    worker,
+    control: new AttemptControl(),
+    startedAt: 0,
+    onTimeout: undefined,
+    item: run.start,
+    isItemSure: true,
+  };
 }
 
 /** `index` is the point's in its sweep, or the task's number. */
 export function contextOf(job: Job, index: number): AttemptContext {
-  const { executionId, attempt } = job.run;
-  return new AttemptContext({ executionId, index, attempt, worker: job.worker }, job.control);
+  const { executionId, attempt, parents } = job.run;
+  return new AttemptContext({ executionId, index, attempt, worker: job.worker, parents }, job.control);
 }
 
 export function failed(failure: Failure): FailedEnding {
@@ -65,11 +74,20 @@ export function resultText(value: unknown): { readonly text: string } | { readon
     text = JSON.stringify(value);
   } catch (thrown) {
     const problem = thrown instanceof Error ? (thrown.message.split("\n", 1)[0] ?? "") : String(thrown);
-    return { failure: failureFromError(new HoldfastError("INVALID_INPUT", { path: "result", problem: `is not JSON: ${problem}` }), "invalid-input") };
+    return {
+      failure: failureFromError(
+        new HoldfastError("INVALID_INPUT", { path: "result", problem: `is not JSON: ${problem}` }),
+        "invalid-input",
+      ),
+    };
   }
   text ??= "null";
   if (text.length > MAX_PAYLOAD) {
-    const error = new HoldfastError("PAYLOAD_TOO_LARGE", { what: "The task's result", bytes: text.length, limit: MAX_PAYLOAD });
+    const error = new HoldfastError("PAYLOAD_TOO_LARGE", {
+      what: "The task's result",
+      bytes: text.length,
+      limit: MAX_PAYLOAD,
+    });
     return { failure: failureFromError(error, "invalid-input") };
   }
   return { text };

@@ -22,17 +22,15 @@ export class OutputCount {
   }
 }
 
-type Write = typeof process.stdout.write;
-
 function countWrites(stream: NodeJS.WriteStream, add: (bytes: number) => void): void {
-  const write = stream.write as (...parameters: unknown[]) => boolean;
-  stream.write = ((chunk: unknown, ...rest: unknown[]): boolean => {
+  const write = stream.write.bind(stream) as (...parameters: unknown[]) => boolean;
+  stream.write = (chunk: unknown, ...rest: unknown[]): boolean => {
     if (typeof chunk === "string") {
       const encoding = typeof rest[0] === "string" ? (rest[0] as BufferEncoding) : "utf8";
       add(Buffer.byteLength(chunk, encoding));
     } else if (ArrayBuffer.isView(chunk)) {
       add(chunk.byteLength);
     }
-    return write.call(stream, chunk, ...rest);
-  }) as Write;
+    return write(chunk, ...rest);
+  };
 }

@@ -8,7 +8,13 @@
  * waited for they are written.
  */
 import { HoldfastError } from "../../errors/index.ts";
-import { type AbortCommand, REMEMBERED_SPECS, type RunCommand, type RunnerCommand, type SpecCommand } from "../runner-wire.ts";
+import {
+  type AbortCommand,
+  REMEMBERED_SPECS,
+  type RunCommand,
+  type RunnerCommand,
+  type SpecCommand,
+} from "../runner-wire.ts";
 import { runChunk } from "./chunk-run.ts";
 import { failureFromThrown } from "./failure.ts";
 import { type Ending, failed, type FailedEnding, type Job, newJob } from "./job.ts";
@@ -47,7 +53,11 @@ export class RunLoop {
   /** The process exits, whoever wanted it: says what was at work. */
   sayExiting(): void {
     const { run, item } = this.#current ?? {};
-    this.#channel.tell({ type: "exiting", ...(run === undefined ? {} : { id: run.id }), ...(item === undefined ? {} : { item }) });
+    this.#channel.tell({
+      type: "exiting",
+      ...(run === undefined ? {} : { id: run.id }),
+      ...(item === undefined ? {} : { item }),
+    });
   }
 
   take(command: RunnerCommand): void {
@@ -72,7 +82,10 @@ export class RunLoop {
     const job = this.#current;
     if (job === undefined) return;
     const culprit = job.isItemSure ? job.item : undefined;
-    const ending: FailedEnding = { ...failed(failureFromThrown(thrown)), ...(culprit === undefined ? {} : { culprit }) };
+    const ending: FailedEnding = {
+      ...failed(failureFromThrown(thrown)),
+      ...(culprit === undefined ? {} : { culprit }),
+    };
     this.#answer(job, ending, performance.now() - job.startedAt);
     this.#channel.flush();
   }
@@ -137,7 +150,8 @@ export class RunLoop {
 
   #enqueue(run: RunCommand): void {
     const spec = this.#specs.get(run.spec);
-    if (spec === undefined) throw new HoldfastError("INTERNAL", { problem: `a run refers to the unknown spec ${run.spec}` });
+    if (spec === undefined)
+      throw new HoldfastError("INTERNAL", { problem: `a run refers to the unknown spec ${run.spec}` });
     spec.hold();
     this.#queue.push(newJob(run, spec, this.#worker));
     this.#scheduleTurn();

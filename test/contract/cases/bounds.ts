@@ -1,7 +1,7 @@
 /** Bounds: everything that can grow has a limit, and going over it changes nothing. */
 import assert from "node:assert/strict";
-import { MAX_BATCH, MAX_CHUNK_ITEMS, MAX_PAYLOAD, MAX_SUBMISSIONS_PER_CALL, MAX_TASKS_PER_CALL } from "../../../src/broker/limits.ts";
-import { completed, failed } from "../../support/outcomes.ts";
+import { MAX_BATCH, MAX_CHUNK_ITEMS, MAX_PAYLOAD, MAX_REPLY_PAYLOAD, MAX_SUBMISSIONS_PER_CALL, MAX_TASKS_PER_CALL } from "../../../src/broker/limits.ts";
+import { completed, failed, refOf } from "../../support/outcomes.ts";
 import { array, batch, group, submission, sweep, tasks } from "../../support/submissions.ts";
 import type { CaseGroup } from "../contract-case.ts";
 import { books, refusedWith } from "../world.ts";
@@ -92,6 +92,94 @@ export const boundsCases: CaseGroup = {
         await worker.finish(...leases);
         await worker.finish(last);
         assert.equal((await world.view(id)).state, "completed");
+      },
+    },
+    {
+      name: "a claim ends with the lease whose texts reach the greatest size of a reply",
+      promises: [9],
+      run: async (world) => {
+        const size = MAX_REPLY_PAYLOAD / 8;
+        const parts = Array.from({ length: size / MAX_PAYLOAD }, (_, part) => part);
+        const parents = parts.map(() => text(MAX_PAYLOAD));
+        const children = Array.from({ length: 10 }, () => "0");
+        const after = [...parents.map(() => []), ...children.map(() => parts)];
+        const id = await world.submit(submission([group({ kind: "tasks", inputs: [...parents, ...children], after })]));
+        const worker = await world.join();
+        const inputs = await worker.leases(100);
+        assert.equal(inputs.length, parts.length);
+        await worker.deliver(...inputs.map((lease) => completed(lease, text(MAX_PAYLOAD))));
+        // Each lease carries the results of its parents besides its input.
+        const first = await worker.leases(100);
+        assert.deepEqual(first.map((lease) => lease.task - parts.length), [0, 1, 2, 3, 4, 5, 6, 7]);
+        const rest = await worker.reportAndClaim(first.map((lease) => completed(lease)), 100);
+        assert.deepEqual(rest.leases.map((lease) => lease.task - parts.length), [8, 9]);
+        await worker.finish(...rest.leases);
+        assert.equal((await world.view(id)).state, "completed");
+      },
+    },
+    {
+      name: "handlers and sources count as texts of a claim",
+      promises: [9],
+      run: async (world) => {
+        const groups = Array.from({ length: 9 }, () => group(array(10, 10, { source: text(MAX_PAYLOAD) }), { handler: text(MAX_PAYLOAD) }));
+        await world.submit(submission(groups.slice(0, 5), { kind: "sweep" }));
+        await world.submit(submission(groups.slice(5), { kind: "sweep" }));
+        const worker = await world.join();
+        const first = await worker.claim(100);
+        assert.deepEqual([first.leases.length, Object.keys(first.specs).length], [8, 8]);
+        await worker.finish(...first.leases, ...(await worker.leases(100)));
+      },
+    },
+    {
+      name: "a lease larger than a reply is given alone",
+      promises: [3, 9],
+      run: async (world) => {
+        const parents = Array.from({ length: MAX_REPLY_PAYLOAD / MAX_PAYLOAD + 1 }, (_, parent) => parent);
+        const after = [...parents.map(() => []), parents, []];
+        await world.submit(submission([group({ kind: "tasks", inputs: after.map(() => "0"), after })]));
+        const worker = await world.join();
+        const roots = (await worker.leases(100)).filter((lease) => lease.parents === undefined);
+        assert.equal(roots.length, parents.length + 1);
+        await worker.deliver(...roots.slice(0, -1).map((lease) => completed(lease, text(MAX_PAYLOAD))), completed(roots.at(-1) ?? assert.fail()));
+        const [child] = await worker.leases(100);
+        assert.equal(Object.keys(child?.parents ?? {}).length, parents.length);
+        await worker.finish(child ?? assert.fail());
+      },
+    },
+    {
+      name: "a page of results ends with the row whose texts reach the greatest size of a reply",
+      promises: [9],
+      run: async (world) => {
+        const executionId = await world.submit(batch(18));
+        const worker = await world.join();
+        const leases = await worker.leases(18);
+        for (const some of [leases.slice(0, 7), leases.slice(7)]) await worker.deliver(...some.map((lease) => completed(lease, text(MAX_PAYLOAD))));
+        const page = await world.broker.readResults({ executionId, limit: 100 });
+        assert.deepEqual([page.rows.length, page.done], [MAX_REPLY_PAYLOAD / MAX_PAYLOAD, false]);
+        const rest = await world.broker.readResults({ executionId, limit: 100, cursor: page.cursor });
+        assert.deepEqual([...page.rows, ...rest.rows].map((row) => row.task), leases.map((lease) => lease.task));
+        assert.equal(rest.done, true);
+      },
+    },
+    {
+      name: "values and partials of chunks count as texts of a page, where they are in it",
+      promises: [9],
+      run: async (world) => {
+        const executionId = await world.submit(sweep(3, 1));
+        const worker = await world.join();
+        const values = `[${text(MAX_REPLY_PAYLOAD / 2 - 3)}]`;
+        for (const lease of await worker.leases(3)) {
+          await worker.deliver({ kind: "chunk", lease: refOf(lease), durationMs: 1, values, partial: "1", failures: [] });
+        }
+        const pages: (readonly (number | undefined)[])[] = [];
+        for (let cursor = 0, done = false; !done; ) {
+          const page = await world.broker.readResults({ executionId, limit: 100, cursor });
+          pages.push(page.rows.map((row) => row.start));
+          ({ cursor, done } = page);
+        }
+        assert.deepEqual(pages, [[0, 1], [2]]);
+        const partials = await world.broker.readResults({ executionId, limit: 100, partialsOnly: true });
+        assert.deepEqual([partials.rows.length, partials.done], [3, true]);
       },
     },
     {

@@ -163,6 +163,19 @@ export const dependencyCases: CaseGroup = {
       },
     },
     {
+      name: "a task that waits for an array whose items were lost with their workers is skipped",
+      promises: [3],
+      run: async (world) => {
+        const id = await world.submit(submission([group(array(4, 4), { maxLosses: 1 }), group(tasks(1, [[0]]))], { kind: "workflow" }));
+        const worker = await world.join();
+        await worker.take();
+        await worker.die();
+        const view = await world.view(id);
+        assert.deepEqual(books(view.counters), { total: 5, failed: 4, skipped: 1 });
+        assert.equal(view.state, "failed");
+      },
+    },
+    {
       name: "a wide fan-out and fan-in comes through",
       promises: [2, 3],
       run: async (world) => {

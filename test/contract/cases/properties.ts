@@ -1,16 +1,18 @@
 /** Properties: whatever happens in whatever order, the promises hold. */
 import fc from "fast-check";
 import type { Submission } from "../../../src/broker/contract.ts";
+import { checkProperty } from "../../support/check-property.ts";
 import { histories, mixed, sweeps, workflows } from "../arbitrary-history.ts";
 import { auditBroker } from "../audit.ts";
 import type { CaseGroup } from "../contract-case.ts";
 import { RandomHistory } from "../random-history.ts";
 import type { World } from "../world.ts";
 
-const TIME_LIMIT_MS = 12_000;
+const TIME_LIMIT_MS = 15_000;
 
-async function holds(world: World, submissions: fc.Arbitrary<readonly Submission[]>): Promise<void> {
-  const property = fc.asyncProperty(submissions, histories, async (work, steps) => {
+function holds(world: World, submissions: fc.Arbitrary<readonly Submission[]>): Promise<void> {
+  const effort = { runs: world.propertyRuns, timeLimitMs: TIME_LIMIT_MS };
+  return checkProperty(fc.tuple(submissions, histories), effort, async ([work, steps]) => {
     const fresh = await world.another();
     const history = await RandomHistory.start(fresh, work);
     for (const one of steps) await history.take(one);
@@ -18,7 +20,6 @@ async function holds(world: World, submissions: fc.Arbitrary<readonly Submission
     await auditBroker(fresh.broker);
     await fresh.broker.close();
   });
-  await fc.assert(property, { numRuns: world.propertyRuns, interruptAfterTimeLimit: TIME_LIMIT_MS });
 }
 
 export const propertyCases: CaseGroup = {

@@ -39,6 +39,19 @@ export const waitingCases: CaseGroup = {
       },
     },
     {
+      name: "work that comes in the same breath as the claim is not overlooked",
+      promises: [3],
+      run: async (world) => {
+        const worker = await world.join();
+        for (let round = 0; round < 5; round += 1) {
+          const call = worker.waitForWork(30_000);
+          const submitting = world.submit(batch(1));
+          const [lease] = (await call.promise).leases;
+          assert.equal(lease?.executionId, await submitting);
+        }
+      },
+    },
+    {
       name: "a claim that waits gets an empty answer when its time is over",
       promises: [3, 8],
       run: async (world) => {

@@ -45,13 +45,13 @@ const returned = { kind: "returned", lease: { executionId: "x", task: 0, token: 
 
 test("every method is passed on with its params and its reply, and observed", async () => {
   for (const method of BROKER_METHODS) {
-    const reply = { ...idle, executions: [], verdicts: [], cursor: 0, rows: [], events: [], method };
+    const reply = { ...idle, executions: [], verdicts: [], lost: [], cursor: 0, rows: [], events: [], method };
     const { broker, seen, clock } = observed(async (name, given) => {
       assert.equal(name, method);
       await clock.advance(7);
       return { ...reply, given };
     });
-    const params = { submissions: [], outcomes: [], cursor: 0, limit: 1, max: 1, waitMs: 0 };
+    const params = { submissions: [], outcomes: [], held: [], cursor: 0, limit: 1, max: 1, waitMs: 0 };
     const answer = await (broker[method] as (given: unknown) => Promise<unknown>)(params);
     assert.deepEqual(answer, { ...reply, given: params });
     assert.deepEqual(seen, [[method, 7]]);
@@ -111,6 +111,12 @@ test("a reply that breaks its promise becomes INTERNAL", async () => {
       { session: "s", outcomes: [] },
       { ...idle, verdicts: [], leases: [lease], specs: { a: {} } },
       /1 leases where 0/,
+    ],
+    [
+      "reconcile",
+      { session: "s", held: [] },
+      { returned: 0, lost: [lease] },
+      /1 lost leases where 0/,
     ],
     [
       "readResults",

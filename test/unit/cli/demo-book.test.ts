@@ -16,8 +16,19 @@ function ledgerOf(changes: readonly (readonly [at: number, change: EventChange])
   return ledger;
 }
 
-function chunk(state: "running" | "completed" | "queued", start: number, worker?: string, reason?: string): EventChange {
-  return { kind: "tasks", state, tasks: [[0, start, start + 10]], ...(worker === undefined ? {} : { worker }), ...(reason === undefined ? {} : { reason }) };
+function chunk(
+  state: "running" | "completed" | "queued",
+  start: number,
+  worker?: string,
+  reason?: string,
+): EventChange {
+  return {
+    kind: "tasks",
+    state,
+    tasks: [[0, start, start + 10]],
+    ...(worker === undefined ? {} : { worker }),
+    ...(reason === undefined ? {} : { reason }),
+  };
 }
 
 const halfDone: readonly (readonly [number, EventChange])[] = [
@@ -28,7 +39,11 @@ const halfDone: readonly (readonly [number, EventChange])[] = [
 
 describe("the demo's book of chunks", () => {
   test("a worker runs its oldest chunk, since its last commit", () => {
-    const ledger = ledgerOf([[0, chunk("running", 0, "worker-1")], [5, chunk("running", 10, "worker-1")], [100, chunk("completed", 0, "worker-1")]]);
+    const ledger = ledgerOf([
+      [0, chunk("running", 0, "worker-1")],
+      [5, chunk("running", 10, "worker-1")],
+      [100, chunk("completed", 0, "worker-1")],
+    ]);
     assert.deepEqual(ledger.runningChunk("worker-1"), { task: 0, start: 10, end: 20, claimedAt: 5, since: 100 });
     assert.equal(ledger.typicalChunkMs(), 100);
     assert.equal(ledger.doneChunks, 1);
@@ -36,9 +51,17 @@ describe("the demo's book of chunks", () => {
   });
 
   test("a chunk that was lost and runs elsewhere is a take-over; one handed back is not", () => {
-    const lost = ledgerOf([...halfDone, [150, chunk("queued", 10, undefined, "lost")], [160, chunk("running", 10, "worker-2")]]);
+    const lost = ledgerOf([
+      ...halfDone,
+      [150, chunk("queued", 10, undefined, "lost")],
+      [160, chunk("running", 10, "worker-2")],
+    ]);
     assert.deepEqual(lost.takeovers, [{ task: 0, start: 10, end: 20, from: "worker-1", to: "worker-2", at: 160 }]);
-    const returned = ledgerOf([...halfDone, [150, chunk("queued", 10, undefined, "returned")], [160, chunk("running", 10, "worker-2")]]);
+    const returned = ledgerOf([
+      ...halfDone,
+      [150, chunk("queued", 10, undefined, "returned")],
+      [160, chunk("running", 10, "worker-2")],
+    ]);
     assert.deepEqual(returned.takeovers, []);
   });
 
@@ -50,7 +73,8 @@ describe("the demo's book of chunks", () => {
 });
 
 describe("aiming the fault", () => {
-  const at = (now: number, totalChunks = 3): ReturnType<typeof takeAim> => takeAim(ledgerOf(halfDone), { victim: "worker-1", totalChunks, now });
+  const at = (now: number, totalChunks = 3): ReturnType<typeof takeAim> =>
+    takeAim(ledgerOf(halfDone), { victim: "worker-1", totalChunks, now });
 
   test("waits for 30% of the chunks", () => {
     assert.deepEqual(at(150, 100), { kind: "wait" });
@@ -66,9 +90,18 @@ describe("aiming the fault", () => {
     const aim = at(150);
     assert.ok(aim.kind === "now");
     const kill: Kill = { worker: "worker-1", pid: 1, chunk: aim.chunk, intoChunkMs: aim.intoChunkMs, at: 150 };
-    const other = ledgerOf([...halfDone, [140, chunk("running", 20, "worker-1")], [160, chunk("queued", 20, undefined, "lost")], [170, chunk("running", 20, "worker-2")]]);
+    const other = ledgerOf([
+      ...halfDone,
+      [140, chunk("running", 20, "worker-1")],
+      [160, chunk("queued", 20, undefined, "lost")],
+      [170, chunk("running", 20, "worker-2")],
+    ]);
     assert.equal(takeoverOf(kill, other), undefined);
-    const same = ledgerOf([...halfDone, [160, chunk("queued", 10, undefined, "lost")], [170, chunk("running", 10, "worker-3")]]);
+    const same = ledgerOf([
+      ...halfDone,
+      [160, chunk("queued", 10, undefined, "lost")],
+      [170, chunk("running", 10, "worker-3")],
+    ]);
     assert.equal(takeoverOf(kill, same)?.to, "worker-3");
   });
 });
@@ -98,16 +131,35 @@ describe("the proof", () => {
   });
 
   test("each thing that is wrong is a problem of its own", () => {
-    const good: Findings = { points: 10, completed: 10, pending: 0, lost: 0, duplicateCommits: 0, takeovers: 1, identicalToSequential: true, firstDifference: undefined };
+    const good: Findings = {
+      points: 10,
+      completed: 10,
+      pending: 0,
+      lost: 0,
+      duplicateCommits: 0,
+      takeovers: 1,
+      identicalToSequential: true,
+      firstDifference: undefined,
+    };
     assert.deepEqual(problemsOf(good), []);
     assert.deepEqual(problemsOf({ ...good, takeovers: undefined }), []);
-    for (const bad of [{ pending: 1 }, { lost: 1 }, { duplicateCommits: 1 }, { takeovers: 0 }, { identicalToSequential: false, firstDifference: 3 }]) {
+    for (const bad of [
+      { pending: 1 },
+      { lost: 1 },
+      { duplicateCommits: 1 },
+      { takeovers: 0 },
+      { identicalToSequential: false, firstDifference: 3 },
+    ]) {
       assert.equal(problemsOf({ ...good, ...bad }).length, 1);
     }
   });
 });
 
 test("fixed ranges cover every point once; the last takes the remainder", () => {
-  assert.deepEqual(fixedRanges(1_000, 3), [{ start: 0, end: 333 }, { start: 333, end: 666 }, { start: 666, end: 1_000 }]);
+  assert.deepEqual(fixedRanges(1_000, 3), [
+    { start: 0, end: 333 },
+    { start: 333, end: 666 },
+    { start: 666, end: 1_000 },
+  ]);
   assert.deepEqual(fixedRanges(2, 1), [{ start: 0, end: 2 }]);
 });

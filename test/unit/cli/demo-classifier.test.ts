@@ -5,7 +5,13 @@ import { type ClassifierSettings, NeighbourClassifier } from "../../../src/cli/d
 import { loadPenguins, parsePenguins } from "../../../src/cli/demo/penguins.ts";
 import { seededRandom } from "../../../src/cli/demo/seeded-random.ts";
 
-const settings: ClassifierSettings = { k: 1, distance: "euclidean", vote: "equal", scaling: "standard", weights: [1, 1, 1, 1] };
+const settings: ClassifierSettings = {
+  k: 1,
+  distance: "euclidean",
+  vote: "equal",
+  scaling: "standard",
+  weights: [1, 1, 1, 1],
+};
 
 describe("the penguins", () => {
   test("333 birds are complete, in six classes", () => {
@@ -13,12 +19,21 @@ describe("the penguins", () => {
     assert.equal(data.birds, 333);
     assert.equal(data.features.length, 333 * 4);
     assert.ok(data.features.every((value) => value > 0));
-    assert.deepEqual(data.classes, ["Adelie female", "Adelie male", "Chinstrap female", "Chinstrap male", "Gentoo female", "Gentoo male"]);
+    assert.deepEqual(data.classes, [
+      "Adelie female",
+      "Adelie male",
+      "Chinstrap female",
+      "Chinstrap male",
+      "Gentoo female",
+      "Gentoo male",
+    ]);
   });
 
   test("rows with a missing value are dropped", () => {
     const head = "species,island,culmen_length_mm,culmen_depth_mm,flipper_length_mm,body_mass_g,sex\n";
-    const data = parsePenguins(`${head}Adelie,Dream,1,2,3,4,MALE\nAdelie,Dream,NaN,2,3,4,MALE\nAdelie,Dream,1,2,3,4,\nGentoo,Dream,5,6,7,8,FEMALE\n`);
+    const data = parsePenguins(
+      `${head}Adelie,Dream,1,2,3,4,MALE\nAdelie,Dream,NaN,2,3,4,MALE\nAdelie,Dream,1,2,3,4,\nGentoo,Dream,5,6,7,8,FEMALE\n`,
+    );
     assert.deepEqual([...data.features], [1, 2, 3, 4, 5, 6, 7, 8]);
     assert.deepEqual([...data.labels], [0, 1]);
   });
@@ -51,7 +66,13 @@ describe("the classifier", () => {
   test("a near neighbour outvotes two far ones only when votes fall with distance", () => {
     const data = { ...line, birds: 4, features: Float64Array.of(0, 1, 8, 9), labels: Uint8Array.of(0, 0, 1, 1) };
     const predict = (vote: ClassifierSettings["vote"]): number => {
-      const classifier = new NeighbourClassifier(data, { k: 3, distance: "euclidean", vote, scaling: "min-max", weights: [1] });
+      const classifier = new NeighbourClassifier(data, {
+        k: 3,
+        distance: "euclidean",
+        vote,
+        scaling: "min-max",
+        weights: [1],
+      });
       classifier.fit((bird) => bird !== 0);
       return classifier.predict(0);
     };
@@ -67,7 +88,10 @@ describe("cross-validation", () => {
     const [folds] = dealFolds(data, { folds: 10, repeats: 1, seed: 7 });
     assert.ok(folds !== undefined);
     const sizes = Array.from({ length: 10 }, (_, fold) => folds.filter((of) => of === fold).length);
-    assert.ok(sizes.every((size) => size === 33 || size === 34), String(sizes));
+    assert.ok(
+      sizes.every((size) => size === 33 || size === 34),
+      String(sizes),
+    );
     assert.deepEqual(dealFolds(data, { folds: 10, repeats: 2, seed: 7 })[0], folds);
     assert.notDeepEqual(dealFolds(data, { folds: 10, repeats: 1, seed: 8 })[0], folds);
   });
@@ -88,5 +112,8 @@ describe("cross-validation", () => {
 
 test("the seeded generator is the same everywhere", () => {
   const random = seededRandom(42);
-  assert.deepEqual([random(), random(), random()].map((value) => Math.floor(value * 1e9)), [601_103_751, 448_290_558, 852_465_793]);
+  assert.deepEqual(
+    [random(), random(), random()].map((value) => Math.floor(value * 1e9)),
+    [601_103_751, 448_290_558, 852_465_793],
+  );
 });

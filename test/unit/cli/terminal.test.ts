@@ -3,7 +3,12 @@ import { describe, test } from "node:test";
 import { box } from "../../../src/cli/terminal/box.ts";
 import { duration, percent, quantity } from "../../../src/cli/terminal/figures.ts";
 import { liveRegion } from "../../../src/cli/terminal/live-region.ts";
-import { plainProgressLine, progressBar, progressLine, type Progress } from "../../../src/cli/terminal/progress-line.ts";
+import {
+  plainProgressLine,
+  progressBar,
+  progressLine,
+  type Progress,
+} from "../../../src/cli/terminal/progress-line.ts";
 import { RateMeter } from "../../../src/cli/terminal/rate-meter.ts";
 import { openScreen } from "../../../src/cli/terminal/screen.ts";
 import { table } from "../../../src/cli/terminal/table.ts";
@@ -20,7 +25,12 @@ function terminal(columns: number): Terminal {
 
 describe("what a terminal can do", () => {
   test("a pipe gets no colour, no redrawing and no wrapping", () => {
-    assert.deepEqual(detectTerminal({}, { LANG: "en_US.UTF-8" }), { interactive: false, colour: false, unicode: true, columns: Infinity });
+    assert.deepEqual(detectTerminal({}, { LANG: "en_US.UTF-8" }), {
+      interactive: false,
+      colour: false,
+      unicode: true,
+      columns: Infinity,
+    });
   });
 
   test("NO_COLOR takes colour away, FORCE_COLOR gives it back", () => {
@@ -78,13 +88,24 @@ describe("text on cells", () => {
 
 describe("figures", () => {
   test("durations", () => {
-    assert.deepEqual([0, 999, 4_230, 44_000, 185_000, 7_800_000, 273_600_000].map(duration), ["0 ms", "999 ms", "4.2 s", "44 s", "3 min 5 s", "2 h 10 min", "3 d 4 h"]);
+    assert.deepEqual([0, 999, 4_230, 44_000, 185_000, 7_800_000, 273_600_000].map(duration), [
+      "0 ms",
+      "999 ms",
+      "4.2 s",
+      "44 s",
+      "3 min 5 s",
+      "2 h 10 min",
+      "3 d 4 h",
+    ]);
     assert.equal(duration(9_980), "10 s");
     assert.equal(duration(120_000), "2 min");
   });
 
   test("a percentage is 100 only at the end and 0 only before the start", () => {
-    assert.deepEqual([percent(0, 1_000), percent(1, 1_000), percent(300, 1_000), percent(999, 1_000), percent(1_000, 1_000)], ["0%", "1%", "30%", "99%", "100%"]);
+    assert.deepEqual(
+      [percent(0, 1_000), percent(1, 1_000), percent(300, 1_000), percent(999, 1_000), percent(1_000, 1_000)],
+      ["0%", "1%", "30%", "99%", "100%"],
+    );
   });
 
   test("quantities keep about three figures", () => {
@@ -106,7 +127,14 @@ describe("figures", () => {
 });
 
 describe("progress", () => {
-  const progress: Progress = { done: 30, total: 100, unit: "chunks", ratePerSecond: 42, rateUnit: "points", elapsedMs: 7_000 };
+  const progress: Progress = {
+    done: 30,
+    total: 100,
+    unit: "chunks",
+    ratePerSecond: 42,
+    rateUnit: "points",
+    elapsedMs: 7_000,
+  };
 
   test("the bar has 20 cells and is full only at the end", () => {
     const bar = (done: number): string => progressBar(done, 100, { cells: 20, theme: plain });
@@ -117,12 +145,19 @@ describe("progress", () => {
   });
 
   test("at 80 columns everything is there", () => {
-    assert.equal(progressLine(progress, terminal(80), plain), "██████░░░░░░░░░░░░░░  30/100 chunks (30%)  42 points/s  7.0 s");
+    assert.equal(
+      progressLine(progress, terminal(80), plain),
+      "██████░░░░░░░░░░░░░░  30/100 chunks (30%)  42 points/s  7.0 s",
+    );
   });
 
   test("at every width from 20 up it fits on one line and says how far it is", () => {
     for (let columns = 20; columns <= 120; columns++) {
-      const line = progressLine({ ...progress, done: 99_999, total: 100_000, remainingMs: 4_000 }, terminal(columns), plain);
+      const line = progressLine(
+        { ...progress, done: 99_999, total: 100_000, remainingMs: 4_000 },
+        terminal(columns),
+        plain,
+      );
       assert.ok(textWidth(line) < columns, `${columns}: ${line}`);
       assert.match(line, /99%/);
     }
@@ -133,7 +168,11 @@ describe("progress", () => {
   });
 
   test("in ASCII the bar is ASCII", () => {
-    const line = progressLine(progress, { ...terminal(80), unicode: false }, themeFor({ colour: false, unicode: false }));
+    const line = progressLine(
+      progress,
+      { ...terminal(80), unicode: false },
+      themeFor({ colour: false, unicode: false }),
+    );
     assert.match(line, /^#{6}\.{14} {2}30\/100/);
   });
 });
@@ -141,7 +180,11 @@ describe("progress", () => {
 describe("box and table", () => {
   test("a box is as wide as its text, and never wider than the terminal", () => {
     for (let columns = 20; columns <= 100; columns += 5) {
-      const lines = box(["✓ PASSED", "1,000 of 1,000 points, each committed exactly once"], { terminal: terminal(columns), theme: plain, paint: (text) => text });
+      const lines = box(["✓ PASSED", "1,000 of 1,000 points, each committed exactly once"], {
+        terminal: terminal(columns),
+        theme: plain,
+        paint: (text) => text,
+      });
       const widths = new Set(lines.map(textWidth));
       assert.equal(widths.size, 1);
       assert.ok(Math.max(...widths) < columns, `${columns}: ${Math.max(...widths)}`);
@@ -152,7 +195,10 @@ describe("box and table", () => {
     const columns = [{ title: "ID" }, { title: "NAME", shrinkTo: 6 }, { title: "DONE", align: "right" as const }];
     const rows = [["k3v9", "tune the penguin classifier", "10/100"]];
     const at = (width: number): string[] => table(columns, rows, { terminal: terminal(width), theme: plain });
-    assert.deepEqual(at(80), ["ID    NAME                           DONE", "k3v9  tune the penguin classifier  10/100"]);
+    assert.deepEqual(at(80), [
+      "ID    NAME                           DONE",
+      "k3v9  tune the penguin classifier  10/100",
+    ]);
     assert.deepEqual(at(30), ["ID    NAME               DONE", "k3v9  tune the pengu…  10/100"]);
     assert.deepEqual(at(20), ["ID    k3v9", "NAME  tune the pen…", "DONE  10/100"]);
   });
@@ -161,13 +207,21 @@ describe("box and table", () => {
 describe("redrawing", () => {
   test("erases exactly the lines it drew, and gives the cursor back", () => {
     const written: string[] = [];
-    const region = liveRegion((text) => written.push(text), () => terminal(80));
+    const region = liveRegion(
+      (text) => written.push(text),
+      () => terminal(80),
+    );
     region.update(["one", "two"]);
     region.update(["one", "two"]);
     region.print("stays");
     region.close();
     region.close();
-    assert.deepEqual(written, [`${ESCAPE}[?25lone\ntwo`, `\r${ESCAPE}[1A${ESCAPE}[0Jstays\none\ntwo`, `\r${ESCAPE}[1A${ESCAPE}[0J${ESCAPE}[?25h`, ""]);
+    assert.deepEqual(written, [
+      `${ESCAPE}[?25lone\ntwo`,
+      `\r${ESCAPE}[1A${ESCAPE}[0Jstays\none\ntwo`,
+      `\r${ESCAPE}[1A${ESCAPE}[0J${ESCAPE}[?25h`,
+      "",
+    ]);
   });
 
   test("in a pipe nothing is drawn and nothing is escaped", () => {

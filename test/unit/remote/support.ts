@@ -11,6 +11,8 @@ import {
   type CommitReply,
   type Lease,
   type Outcome,
+  type ReconcileParams,
+  type ReconcileReply,
 } from "../../../src/broker/contract.ts";
 import { connectRemoteBroker, type ConnectRemoteOptions } from "../../../src/broker/remote/connect.ts";
 import { serveBroker, type ServeBrokerOptions, type ServedBroker } from "../../../src/broker/remote/serve-broker.ts";
@@ -85,6 +87,7 @@ export class TinyBroker {
       },
       claim: ({ session, max, waitMs }) => this.#claim(session, max, waitMs),
       commit: (params) => this.#commit(params),
+      reconcile: async (params) => this.#reconcile(params),
       closeSession: async ({ session, reason }) => {
         if (this.sessions.get(session) === "live") this.#endSession(session, reason);
       },
@@ -172,6 +175,19 @@ export class TinyBroker {
     this.accepted.add(token);
     this.completions.set(task, (this.completions.get(task) ?? 0) + 1);
     return "accepted";
+  }
+
+  #reconcile({ session, held }: ReconcileParams): ReconcileReply {
+    this.#needLive(session);
+    const known = new Set(held.map(({ token }) => token));
+    const unknown = [...this.held].filter(([token, one]) => one.session === session && !known.has(token));
+    for (const [token, { lease }] of unknown) {
+      this.held.delete(token);
+      this.returned.push(lease.task);
+      this.#queue.push(lease.task);
+    }
+    this.#wake();
+    return { returned: unknown.length, lost: held.filter(({ token }) => this.held.get(token)?.session !== session) };
   }
 
   #wait(waitMs: number): Promise<void> {

@@ -19,7 +19,10 @@ const picky = defineTask({
     return x;
   },
 });
-const TASKS = [double, picky];
+const length = defineTask({ name: "length", run: (text: string) => text.length });
+const TASKS = [double, picky, length];
+/** Four of them fill a call. */
+const LARGE_INPUTS = Array.from({ length: 10 }, (_, at) => "x".repeat(950_000 + at));
 
 interface World {
   readonly broker: Broker;
@@ -30,7 +33,14 @@ interface World {
 async function world(t: TestContext, wrap: (broker: Broker) => Broker = (broker) => broker): Promise<World> {
   let ids = 0;
   const clock = systemClock({ keepAlive: true });
-  const broker = wrap(openSqliteBroker({ file: ":memory:", clock, random: () => 0.5, newId: () => `id${String((ids += 1)).padStart(4, "0")}` }));
+  const broker = wrap(
+    openSqliteBroker({
+      file: ":memory:",
+      clock,
+      random: () => 0.5,
+      newId: () => `id${String((ids += 1)).padStart(4, "0")}`,
+    }),
+  );
   const client = new Client({ broker, clock });
   t.after(() => client.close());
   return { broker, client, worker: await InProcessWorker.join(broker, TASKS) };
@@ -88,16 +98,23 @@ test("failed points leave gaps, and are told with their failure and point", asyn
 test("the aggregate is typed, merged of partials only, and may be asked for midway", async (t) => {
   const asked: unknown[] = [];
   const { client, worker } = await world(t, (broker) =>
-    changed(broker, (inner) => ({ readResults: (params) => (asked.push(params.partialsOnly), inner.readResults(params)) })),
+    changed(broker, (inner) => ({
+      readResults: (params) => (asked.push(params.partialsOnly), inner.readResults(params)),
+    })),
   );
-  const execution = await client.submit(sweep(double, { over: range(0, 30), chunk: 7, reduce: { best: topK("twice", 2), n: count() }, results: "discard" }));
+  const execution = await client.submit(
+    sweep(double, { over: range(0, 30), chunk: 7, reduce: { best: topK("twice", 2), n: count() }, results: "discard" }),
+  );
   await worker.step();
   assert.equal((await execution.aggregate({ follow: false })).n, 7);
   const final = execution.aggregate();
   await worker.runAll();
   const { best, n } = await final;
   assert.equal(n, 30);
-  assert.deepEqual(best.entries.map(({ point }) => point), [29, 28]);
+  assert.deepEqual(
+    best.entries.map(({ point }) => point),
+    [29, 28],
+  );
   assert.ok(asked.length > 0 && asked.every((partialsOnly) => partialsOnly === true));
   await assert.rejects(all(execution.results()), { code: "INVALID_OPTION", message: /results is "discard"/ });
   const plain = await client.submit(sweep(double, { over: range(0, 3) }));
@@ -109,37 +126,31 @@ test("a batch larger than a call is opened, extended and sealed", async (t) => {
   const { client, worker } = await world(t, (broker) =>
     changed(broker, (inner) => ({ extend: (params) => (parts.push(params.part), inner.extend(params)) })),
   );
-  const inputs = Array.from({ length: 40_500 }, (_, index) => index);
-  const execution = await client.submit(batch(double, inputs));
+  const execution = await client.submit(batch(length, LARGE_INPUTS));
   assert.deepEqual(parts, [1, 2]);
-  await worker.runAll(1_000);
+  await worker.runAll();
   const { state, counters } = await execution.wait();
-  assert.deepEqual([state, counters.total, counters.completed], ["completed", 40_500, 40_500]);
-  let sum = 0;
-  for await (const { value, point, index } of execution.results()) {
-    assert.equal(point, index);
-    sum += value.twice;
-  }
-  assert.equal(sum, 40_500 * 40_499);
+  assert.deepEqual([state, counters.total, counters.completed], ["completed", 10, 10]);
+  for await (const { value, point } of execution.results()) assert.equal(value, point.length);
 });
 
 test("a batch whose rest cannot be sent is cancelled, unless its key lets it go on", async (t) => {
   let full = true;
   const { client, worker } = await world(t, (broker) =>
     changed(broker, (inner) => ({
-      extend: (params) => (full ? Promise.reject(new HoldfastError("QUEUE_FULL", { pool: "default" })) : inner.extend(params)),
+      extend: (params) =>
+        full ? Promise.reject(new HoldfastError("QUEUE_FULL", { pool: "default" })) : inner.extend(params),
     })),
   );
-  const inputs = Array.from({ length: 20_010 }, (_, index) => index);
-  await assert.rejects(client.submit(batch(double, inputs)), { code: "QUEUE_FULL" });
-  await assert.rejects(client.submit(batch(double, inputs, { key: "mine" })), { code: "QUEUE_FULL" });
+  await assert.rejects(client.submit(batch(length, LARGE_INPUTS)), { code: "QUEUE_FULL" });
+  await assert.rejects(client.submit(batch(length, LARGE_INPUTS, { key: "mine" })), { code: "QUEUE_FULL" });
   const { executions } = await client.list();
   assert.deepEqual(executions.map(({ state }) => state).sort(), ["cancelled", "pending"]);
   full = false;
-  const execution = await client.submit(batch(double, inputs, { key: "mine" }));
-  await worker.runAll(1_000);
-  assert.equal((await execution.wait()).counters.completed, 20_010);
-  const again = await client.submit(batch(double, inputs, { key: "mine" }));
+  const execution = await client.submit(batch(length, LARGE_INPUTS, { key: "mine" }));
+  await worker.runAll();
+  assert.equal((await execution.wait()).counters.completed, 10);
+  const again = await client.submit(batch(length, LARGE_INPUTS, { key: "mine" }));
   assert.equal(again.id, execution.id);
 });
 
@@ -150,15 +161,24 @@ test("executions are found again by the beginning of their id, with points from 
   const other = await client.submit(batch(double, [1, 2]));
   await worker.runAll();
   const found = await client.get(id);
-  assert.deepEqual((await all(found.results())).map(({ point }) => point), [5, 7]);
+  assert.deepEqual(
+    (await all(found.results())).map(({ point }) => point),
+    [5, 7],
+  );
   assert.equal(await found.aggregate(), 2);
   const typed = await client.get(id, definition);
   const total: number = await typed.aggregate();
   assert.equal(total, 2);
   const untold = await client.get(other.id);
-  assert.deepEqual((await all(untold.results())).map(({ point }) => point), [undefined, undefined]);
+  assert.deepEqual(
+    (await all(untold.results())).map(({ point }) => point),
+    [undefined, undefined],
+  );
   const told = await client.get(other.id, batch(double, [1, 2]));
-  assert.deepEqual((await all(told.results())).map(({ point }) => point), [1, 2]);
+  assert.deepEqual(
+    (await all(told.results())).map(({ point }) => point),
+    [1, 2],
+  );
   await assert.rejects(client.get("id00"), { code: "EXECUTION_AMBIGUOUS" });
   await assert.rejects(client.get("nothing"), { code: "EXECUTION_NOT_FOUND" });
   await assert.rejects(client.get(" "), { code: "EXECUTION_NOT_FOUND" });
@@ -176,16 +196,25 @@ test("progress and events tell every step and end with the execution", async (t)
   await turnsOfTheLoop();
   while ((await worker.step()) > 0) await turnsOfTheLoop();
   const looks = await progress;
-  assert.deepEqual([looks[0]?.done, looks.at(-1)?.done, looks.at(-1)?.fraction, looks.at(-1)?.status.state], [0, 4, 1, "completed"]);
+  assert.deepEqual(
+    [looks[0]?.done, looks.at(-1)?.done, looks.at(-1)?.fraction, looks.at(-1)?.status.state],
+    [0, 4, 1, "completed"],
+  );
   const done = looks.map((look) => look.done);
-  assert.deepEqual(done, done.toSorted((a, b) => a - b));
+  assert.deepEqual(
+    done,
+    done.toSorted((a, b) => a - b),
+  );
   assert.ok(new Set(done).size >= 4, `saw ${done.join(" ")}`);
   const seen = await events;
   const last = seen.at(-1)?.change;
   assert.deepEqual(last?.kind === "execution" && last.state, "completed");
   const { cursor = 0 } = seen.at(-3) ?? {};
   assert.deepEqual(await all(execution.events({ cursor })), seen.slice(-2));
-  assert.deepEqual(await all(execution.events({ cursor: seen.at(-1)?.cursor ?? 0 , signal: AbortSignal.timeout(20_000) })), []);
+  assert.deepEqual(
+    await all(execution.events({ cursor: seen.at(-1)?.cursor ?? 0, signal: AbortSignal.timeout(20_000) })),
+    [],
+  );
 });
 
 test("pause, resume and cancel steer it", async (t) => {
@@ -218,6 +247,8 @@ test("waiting ends at once when its signal is aborted", async (t) => {
   const settled = Promise.allSettled(waits);
   await turnsOfTheLoop();
   controller.abort(new Error("enough"));
-  const reasons = (await settled).map((end) => (end.status === "rejected" ? (end.reason as Error).message : "resolved"));
+  const reasons = (await settled).map((end) =>
+    end.status === "rejected" ? (end.reason as Error).message : "resolved",
+  );
   assert.deepEqual(reasons.slice(0, 4), ["enough", "enough", "enough", "enough"]);
 });

@@ -1,23 +1,56 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { runInThisContext } from "node:vm";
 import { z } from "zod";
-import { defineTask, isTaskDefinition, TASK_BRAND, type TaskDefinition, type UncheckedTaskOptions } from "../../../src/sdk/task.ts";
+import {
+  defineTask,
+  isTaskDefinition,
+  TASK_BRAND,
+  type TaskDefinition,
+  type UncheckedTaskOptions,
+} from "../../../src/sdk/task.ts";
 import { square } from "../../fixtures/sdk/tasks.ts";
-
-type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
-const isTrue = <T extends true>(value?: T): void => void value;
+import { type Same, typeIs } from "../../fixtures/sdk/type-equality.ts";
 
 test("a definition knows the module that made it", () => {
   const here = defineTask({ name: "here", run: () => 1 });
   assert.equal(here.module, import.meta.url);
   assert.match(square.module ?? "", /\/test\/fixtures\/sdk\/tasks\.(ts|js)$/);
-  assert.equal(defineTask({ name: "there", module: "file:///elsewhere.js", run: () => 1 }).module, "file:///elsewhere.js");
+  assert.equal(
+    defineTask({ name: "there", module: "file:///elsewhere.js", run: () => 1 }).module,
+    "file:///elsewhere.js",
+  );
+});
+
+test("a CommonJS module and a REPL are told apart", async (t) => {
+  const dir = await mkdtemp(path.join(tmpdir(), "holdfast-cjs-"));
+  t.after(() => rm(dir, { recursive: true }));
+  const file = path.join(dir, "tasks.cjs");
+  await writeFile(file, "module.exports = (defineTask) => defineTask({ name: 'old', run: () => 1 });");
+  const make = createRequire(import.meta.url)(file) as (define: typeof defineTask) => TaskDefinition;
+  assert.equal(make(defineTask).module, pathToFileURL(file).href);
+  const nowhere = runInThisContext(
+    "(defineTask) => defineTask({ name: 'nowhere', run: () => 1 })",
+    "repl",
+  ) as typeof make;
+  const outside = nowhere(defineTask).module;
+  assert.equal(outside, undefined);
 });
 
 test("input and output types come from the schema and from run", () => {
-  isTrue<Equal<typeof square, TaskDefinition<{ x: number; shift?: number | undefined }, { x: number; shift: number }, { squared: number }>>>();
+  typeIs(
+    true satisfies Same<
+      typeof square,
+      TaskDefinition<{ x: number; shift?: number | undefined }, { x: number; shift: number }, { squared: number }>
+    >,
+  );
   const bare = defineTask({ name: "bare", run: (input: { readonly k: number }) => Promise.resolve(input.k) });
-  isTrue<Equal<typeof bare, TaskDefinition<{ readonly k: number }, { readonly k: number }, number>>>();
+  typeIs(true satisfies Same<typeof bare, TaskDefinition<{ readonly k: number }, { readonly k: number }, number>>);
 });
 
 test("defaults are the documented ones", () => {
@@ -73,7 +106,10 @@ test("a setting out of its range is refused by name", () => {
     [{ timeout: "30" as "30s" }, /^timeout of task t is "30"; expected a duration/],
   ];
   for (const [wrong, message] of cases) {
-    assert.throws(() => defineTask<number, number>({ name: "t", run: () => 1, ...wrong }), { code: "INVALID_OPTION", message });
+    assert.throws(() => defineTask<number, number>({ name: "t", run: () => 1, ...wrong }), {
+      code: "INVALID_OPTION",
+      message,
+    });
   }
 });
 

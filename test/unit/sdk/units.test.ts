@@ -31,7 +31,10 @@ test("what is no duration or size is refused with its name and an example", () =
   for (const wrong of ["30", "s", "", "-1s", "1e3s", "5 years", "1,5s", NaN, -1, Infinity]) {
     assert.throws(
       () => parseDurationMs(wrong, "timeout of task fit"),
-      (thrown) => HoldfastError.is(thrown, "INVALID_OPTION") && thrown.message.startsWith("timeout of task fit is ") && thrown.message.includes('"30s"'),
+      (thrown) =>
+        HoldfastError.is(thrown, "INVALID_OPTION") &&
+        thrown.message.startsWith("timeout of task fit is ") &&
+        thrown.message.includes('"30s"'),
       String(wrong),
     );
   }
@@ -42,8 +45,12 @@ test("what is no duration or size is refused with its name and an example", () =
 
 test("a whole number of any unit comes back exactly", () => {
   fc.assert(
-    fc.property(fc.nat(10_000), fc.constantFrom(["ms", 1] as const, ["s", 1_000] as const, ["m", 60_000] as const, ["h", 3_600_000] as const), (count, [unit, ms]) => {
-      assert.equal(parseDurationMs(`${count}${unit}`, "x"), count * ms);
-    }),
+    fc.property(
+      fc.nat(10_000),
+      fc.constantFrom(["ms", 1] as const, ["s", 1_000] as const, ["m", 60_000] as const, ["h", 3_600_000] as const),
+      (count, [unit, ms]) => {
+        assert.equal(parseDurationMs(`${count}${unit}`, "x"), count * ms);
+      },
+    ),
   );
 });

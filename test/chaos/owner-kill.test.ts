@@ -1,0 +1,153 @@
+/**
+ * kill -9 of the process that owns the SQLite file, at random moments under load, many times over.
+ *
+ * After each death this process opens the file, finds every call that was acknowledged, and audits
+ * the books of what the calls touched. In the end an owner that is left alone finishes everything,
+ * and nothing has been committed twice.
+ *
+ * HOLDFAST_CHAOS_SEED repeats a run's choices (not its timing), HOLDFAST_CHAOS_ROUNDS sets the deaths.
+ */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { it } from "node:test";
+import type { Broker } from "../../src/broker/contract.ts";
+import { openSqliteBroker } from "../../src/broker/sqlite/index.ts";
+import { sleep, systemClock } from "../../src/util/clock.ts";
+import { siblingModule } from "../../src/util/sibling-module.ts";
+import { allResults, auditBroker, auditExecution } from "../contract/audit.ts";
+import { seededRandom, wholeBetween } from "../support/seeded-random.ts";
+import type { Acknowledgement, OwnerOrders } from "./owner-process.ts";
+
+const ROUNDS = Number(process.env["HOLDFAST_CHAOS_ROUNDS"] ?? 50);
+const SEED = Number(process.env["HOLDFAST_CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const LONGEST_LIFE_MS = 500;
+/** Some owners die while they still open the file. */
+const SHARE_KILLED_EARLY = 0.1;
+const LONGEST_EARLY_MS = 250;
+const FINISH_LIMIT_MS = 60_000;
+const CLOCK = systemClock({ keepAlive: true });
+
+it(`nothing acknowledged is lost when the owner of the file is killed ${ROUNDS} times (HOLDFAST_CHAOS_SEED=${SEED})`, { timeout: 300_000 }, async (test) => {
+  test.diagnostic(`HOLDFAST_CHAOS_SEED=${SEED}`);
+  const folder = await mkdtemp(join(tmpdir(), "holdfast-owner-kill-"));
+  const random = seededRandom(SEED);
+  const places = { file: join(folder, "holdfast.db"), acknowledged: join(folder, "acknowledged.jsonl") };
+  const children = new Set<ChildProcess>();
+  const start = (name: string, submits: boolean): ChildProcess => {
+    const child = startOwner({ ...places, name, submits, seed: wholeBetween(random, 1, 2 ** 31) });
+    children.add(child);
+    return child;
+  };
+  try {
+    let known = 0;
+    for (let round = 0; round < ROUNDS; round += 1) {
+      await liveAndDie(start(`r${round}`, true), random);
+      const all = readAcknowledged(places.acknowledged);
+      await withBroker(places.file, (broker) => checkAcknowledged(broker, all.slice(known), true));
+      known = all.length;
+    }
+    await endsInOrder(start("last", false));
+    const all = readAcknowledged(places.acknowledged);
+    test.diagnostic(`${all.length} acknowledged calls, ${all.filter(({ kind }) => kind === "commit").length} of them commits`);
+    await withBroker(places.file, async (broker) => {
+      const open = await broker.listExecutions({ states: ["pending", "running", "paused"], limit: 10 });
+      assert.deepEqual(open.executions, [], "every execution has ended");
+      await checkAcknowledged(broker, all, false);
+      await auditBroker(broker);
+    });
+  } finally {
+    for (const child of children) if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+function startOwner(orders: OwnerOrders): ChildProcess {
+  return spawn(process.execPath, [siblingModule(import.meta.url, "./owner-process"), JSON.stringify(orders)], { stdio: ["ignore", "pipe", "inherit"] });
+}
+
+async function liveAndDie(owner: ChildProcess, random: () => number): Promise<void> {
+  const gone = once(owner, "exit");
+  if (random() < SHARE_KILLED_EARLY) {
+    await sleep(CLOCK, random() * LONGEST_EARLY_MS);
+  } else {
+    assert.ok(owner.stdout !== null);
+    await Promise.race([once(owner.stdout, "data"), gone]);
+    assert.equal(owner.exitCode, null, "the owner could open the file");
+    await sleep(CLOCK, random() * LONGEST_LIFE_MS);
+  }
+  owner.kill("SIGKILL");
+  const [exitCode, signal] = (await gone) as [number | null, NodeJS.Signals | null];
+  assert.deepEqual([exitCode, signal], [null, "SIGKILL"], "it lived until it was killed");
+}
+
+async function endsInOrder(owner: ChildProcess): Promise<void> {
+  const limit = AbortSignal.timeout(FINISH_LIMIT_MS);
+  const [exitCode] = (await once(owner, "exit", { signal: limit })) as [number | null];
+  assert.equal(exitCode, 0, "the last owner finished everything");
+}
+
+async function withBroker(file: string, action: (broker: Broker) => Promise<void>): Promise<void> {
+  let ids = 0;
+  const newId = (): string => {
+    ids += 1;
+    return `check-${ids}`;
+  };
+  const broker = openSqliteBroker({ file, clock: CLOCK, random: Math.random, newId });
+  try {
+    await action(broker);
+  } finally {
+    await broker.close();
+  }
+}
+
+function readAcknowledged(path: string): readonly Acknowledgement[] {
+  const lines = readFileSync(path, { encoding: "utf8", flag: "a+" }).split("\n");
+  return lines.filter((line) => line !== "").map((line) => JSON.parse(line) as Acknowledgement);
+}
+
+async function checkAcknowledged(broker: Broker, acknowledged: readonly Acknowledgement[], audit: boolean): Promise<void> {
+  const byExecution = new Map<string, Acknowledgement[]>();
+  for (const one of acknowledged) {
+    const list = byExecution.get(one.executionId) ?? [];
+    list.push(one);
+    byExecution.set(one.executionId, list);
+  }
+  for (const [executionId, list] of byExecution) {
+    const view = await broker.getExecution({ executionId });
+    const committed = await committedItems(broker, executionId);
+    for (const one of list) {
+      const about = `acknowledged: ${JSON.stringify(one)}`;
+      if (one.kind === "submit") assert.ok(view.key === one.key && view.counters.total >= one.total, about);
+      else if (one.kind === "extend") assert.ok(view.counters.total >= one.total, about);
+      else if (one.kind === "cancel") assert.equal(view.state, "cancelled", about);
+      else for (const item of itemsOf(one)) assert.ok(committed.has(item), `${item} is not there. ${about}`);
+    }
+    if (audit) await auditExecution(broker, view);
+  }
+}
+
+function itemsOf(commit: Extract<Acknowledgement, { kind: "commit" }>): readonly string[] {
+  const [start, end] = commit.items ?? [0, 1];
+  const missing = new Set(commit.missing ?? []);
+  return Array.from({ length: end - start }, (_, index) => start + index)
+    .filter((item) => !missing.has(item))
+    .map((item) => `${commit.task}/${item}`);
+}
+
+/** Items that have a result; one that has two fails. */
+async function committedItems(broker: Broker, executionId: string): Promise<ReadonlySet<string>> {
+  const items = new Set<string>();
+  for (const row of await allResults(broker, executionId)) {
+    const range = row.end === undefined ? {} : { items: [row.start ?? 0, row.end] as const };
+    for (const item of itemsOf({ kind: "commit", executionId, task: row.task, missing: row.missing ?? [], ...range })) {
+      assert.ok(!items.has(item), `${executionId}: ${item} was committed twice`);
+      items.add(item);
+    }
+  }
+  return items;
+}

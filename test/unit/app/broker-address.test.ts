@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import path from "node:path";
+import { test } from "node:test";
+import { parseBrokerAddress } from "../../../src/app/broker-address.ts";
+import { HoldfastError } from "../../../src/errors/index.ts";
+
+test("a folder holds the database and its owner's note", () => {
+  const dir = path.resolve("some/folder");
+  const expected = { kind: "home", file: path.join(dir, "holdfast.db"), ownerFile: path.join(dir, "owner.json") };
+  assert.deepEqual(parseBrokerAddress("some/folder"), expected);
+  assert.deepEqual(parseBrokerAddress(`${dir}/`), expected);
+  assert.equal(parseBrokerAddress(".holdfast").kind, "home");
+});
+
+test("a named file has a note of its own", () => {
+  const file = path.resolve("a.db");
+  assert.deepEqual(parseBrokerAddress("sqlite:a.db"), { kind: "home", file, ownerFile: `${file}.owner.json` });
+  assert.deepEqual(parseBrokerAddress("SQLITE:/tmp/b.db"), {
+    kind: "home",
+    file: "/tmp/b.db",
+    ownerFile: "/tmp/b.db.owner.json",
+  });
+});
+
+test("a WebSocket address is taken as it is", () => {
+  for (const url of ["ws://localhost:7420", "wss://broker.example/broker", "ws://[::1]:1/x"]) {
+    assert.deepEqual(parseBrokerAddress(url), { kind: "remote", url });
+  }
+});
+
+test("anything else is refused with what was expected, and without its secrets", () => {
+  for (const wrong of ["redis://host", "ws://", "wss:", "http://host", "sqlite:", "sqlite://host/x", "", "  "]) {
+    assert.throws(
+      () => parseBrokerAddress(wrong),
+      (thrown) => HoldfastError.is(thrown, "INVALID_BROKER_URL") && thrown.message.includes("expected a folder"),
+      wrong,
+    );
+  }
+  assert.throws(
+    () => parseBrokerAddress("redis://me:secret@host/?token=hidden"),
+    (thrown: Error) => {
+      assert.doesNotMatch(thrown.message, /secret|hidden/);
+      return true;
+    },
+  );
+});
