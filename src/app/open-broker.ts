@@ -1,12 +1,12 @@
 /**
  * From an address to a broker: the one place where it is decided which kind serves it.
  */
-import { randomUUID } from "node:crypto";
 import type { Broker } from "../broker/contract.ts";
 import { connectRemoteBroker } from "../broker/remote/connect.ts";
 import type { Settings } from "../config/index.ts";
 import { type Logger, silentLogger } from "../telemetry/log.ts";
 import { systemClock } from "../util/clock.ts";
+import { shortId } from "../util/short-id.ts";
 import { type BrokerHome, DEFAULT_BROKER_FOLDER, folderHome, parseBrokerAddress } from "./broker-address.ts";
 import { type EmbeddedBroker, findOwner, openEmbeddedBroker } from "./embedded-broker.ts";
 import { brokerSettings, processSettings } from "./settings.ts";
@@ -44,7 +44,7 @@ export async function openEmbedded(options: OpenEmbeddedOptions = {}): Promise<E
     home: options.home ?? folderHome(options.dir ?? DEFAULT_BROKER_FOLDER),
     clock: systemClock({ keepAlive: true }),
     random: Math.random,
-    newId: randomUUID,
+    newId: shortId,
     logger: options.logger ?? silentLogger,
     settings: brokerSettings(settings),
     socketGraceMs: settings.socketGraceMs,

@@ -24,7 +24,8 @@ export function checkOutcomes({ outcomes }: CommitParams): void {
 
 /** Errors: BATCH_TOO_LARGE. */
 export function checkHeld({ held }: ReconcileParams): void {
-  if (held.length > MAX_HELD) throw new HoldfastError("BATCH_TOO_LARGE", { what: "held", count: held.length, limit: MAX_HELD });
+  if (held.length > MAX_HELD)
+    throw new HoldfastError("BATCH_TOO_LARGE", { what: "held", count: held.length, limit: MAX_HELD });
 }
 
 function checkOutcome(outcome: Outcome): void {
@@ -37,7 +38,10 @@ function checkOutcome(outcome: Outcome): void {
 }
 
 /** The params, if page and wait are within bounds. Errors: INVALID_REQUEST. */
-export function checkPage<T extends { readonly limit: number; readonly waitMs?: number }>(method: string, params: T): T {
+export function checkPage<T extends { readonly limit: number; readonly waitMs?: number }>(
+  method: string,
+  params: T,
+): T {
   checkWhole({ method, path: "limit", value: params.limit, least: 1, most: MAX_PAGE });
   if (params.waitMs !== undefined) checkWait(method, params.waitMs);
   return params;
@@ -62,7 +66,8 @@ function checkWhole({ method, path, value, least, most }: Whole): void {
 }
 
 function checkText(what: string, text: string | undefined, limit: number): void {
-  if (text !== undefined && text.length > limit) throw new HoldfastError("PAYLOAD_TOO_LARGE", { what, bytes: text.length, limit });
+  if (text !== undefined && text.length > limit)
+    throw new HoldfastError("PAYLOAD_TOO_LARGE", { what, bytes: text.length, limit });
 }
 
 function refuse(method: string, path: string, problem: string): never {

@@ -100,8 +100,15 @@ export interface Broker {
   getExecution(params: { readonly executionId: string }): Promise<ExecutionView>;
   listExecutions(params: ListExecutionsParams): Promise<ListExecutionsReply>;
   listTasks(params: ListTasksParams): Promise<{ readonly tasks: readonly TaskView[] }>;
-  listDeadLetters(params: { readonly executionId: string; readonly limit: number }): Promise<{ readonly letters: readonly DeadLetter[] }>;
-  listAttempts(params: { readonly executionId: string; readonly task?: number; readonly limit: number }): Promise<{ readonly attempts: readonly AttemptLog[] }>;
+  listDeadLetters(params: {
+    readonly executionId: string;
+    readonly limit: number;
+  }): Promise<{ readonly letters: readonly DeadLetter[] }>;
+  listAttempts(params: {
+    readonly executionId: string;
+    readonly task?: number;
+    readonly limit: number;
+  }): Promise<{ readonly attempts: readonly AttemptLog[] }>;
   readResults(params: ReadResultsParams): Promise<ReadResultsReply>;
   readEvents(params: ReadEventsParams): Promise<ReadEventsReply>;
   listSessions(params: { readonly limit: number }): Promise<{ readonly sessions: readonly SessionView[] }>;

@@ -124,9 +124,13 @@ class Cluster implements LocalCluster {
     this.#forget = context.interrupts.onForced(() => {
       for (const worker of pool.workers) worker.kill("SIGKILL");
     });
-    void Promise.all(pool.workers.map(({ exited }) => exited)).then(() =>
-      this.#giveUp(new HoldfastError("WORKER_FAILED", { worker: "s of this command", how: "all have exited" })),
-    );
+    void Promise.all(pool.workers.map(({ exited }) => exited)).then((exits) => {
+      const [worker, exit] = [pool.workers.at(-1)?.name ?? "", exits.at(-1)];
+      const how = exit === undefined ? "it was never started" : howItEnded(exit);
+      this.#giveUp(
+        new HoldfastError("WORKER_FAILED", { worker, how: `${how}, and no other is left${this.#logHint()}` }),
+      );
+    });
   }
 
   async workersLive(count: number, signal: AbortSignal): Promise<void> {
@@ -158,21 +162,22 @@ class Cluster implements LocalCluster {
   }
 
   #onExit(worker: LocalWorker, { exit, count }: { readonly exit: WorkerExit; readonly count: number }): void {
+    // A worker that was idle for as long as its settings say leaves in order.
+    if (exit.code === 0) return;
     const now = this.#parts.context.clock.now();
     this.#deaths = [...this.#deaths.filter((at) => at > now - DEATHS_WITHIN_MS), now];
     if (this.#deaths.length < DEATHS_PER_WORKER * count) return;
+    const how = `${howItEnded(exit)}, as workers did again and again${this.#logHint()}`;
+    this.#giveUp(new HoldfastError("WORKER_FAILED", { worker: worker.name, how }));
+  }
+
+  #logHint(): string {
     const log = workerLog(this.settings);
-    const where = typeof log === "string" ? "" : `; see ${log.file}`;
-    this.#giveUp(
-      new HoldfastError("WORKER_FAILED", {
-        worker: worker.name,
-        how: `${howItEnded(exit)}, as others did again and again${where}`,
-      }),
-    );
+    return typeof log === "string" ? "" : `; see ${log.file}`;
   }
 }
 
-/** Workers run in this process's folder too, but an absolute path says the same in a log. */
+/** Says the same in every folder, and in a log. */
 function absoluteAddress(address: string): string {
   const parsed = parseBrokerAddress(address);
   return parsed.kind === "home" && !address.startsWith("sqlite:") ? path.resolve(address) : address;
@@ -185,7 +190,7 @@ function workerLog(settings: Settings): NonNullable<LocalWorkersOptions["log"]> 
 }
 
 function howItEnded({ code, signal }: WorkerExit): string {
-  return signal === null ? `exit code ${code ?? "unknown"}` : `killed by ${signal}`;
+  return signal === null ? `it exited with code ${code ?? "unknown"}` : `it was killed by ${signal}`;
 }
 
 function ignore(): void {

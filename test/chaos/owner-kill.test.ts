@@ -11,8 +11,6 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
 import type { Broker } from "../../src/broker/contract.ts";
@@ -21,6 +19,7 @@ import { sleep, systemClock } from "../../src/util/clock.ts";
 import { siblingModule } from "../../src/util/sibling-module.ts";
 import { allResults, auditBroker, auditExecution } from "../contract/audit.ts";
 import { seededRandom, wholeBetween } from "../support/seeded-random.ts";
+import { withTemporaryFolder } from "../support/temporary-folder.ts";
 import type { Acknowledgement, OwnerOrders } from "./owner-process.ts";
 
 const ROUNDS = Number(process.env["HOLDFAST_CHAOS_ROUNDS"] ?? 50);
@@ -32,42 +31,49 @@ const LONGEST_EARLY_MS = 250;
 const FINISH_LIMIT_MS = 60_000;
 const CLOCK = systemClock({ keepAlive: true });
 
-it(`nothing acknowledged is lost when the owner of the file is killed ${ROUNDS} times (HOLDFAST_CHAOS_SEED=${SEED})`, { timeout: 300_000 }, async (test) => {
-  test.diagnostic(`HOLDFAST_CHAOS_SEED=${SEED}`);
-  const folder = await mkdtemp(join(tmpdir(), "holdfast-owner-kill-"));
-  const random = seededRandom(SEED);
-  const places = { file: join(folder, "holdfast.db"), acknowledged: join(folder, "acknowledged.jsonl") };
-  const children = new Set<ChildProcess>();
-  const start = (name: string, submits: boolean): ChildProcess => {
-    const child = startOwner({ ...places, name, submits, seed: wholeBetween(random, 1, 2 ** 31) });
-    children.add(child);
-    return child;
-  };
-  try {
-    let known = 0;
-    for (let round = 0; round < ROUNDS; round += 1) {
-      await liveAndDie(start(`r${round}`, true), random);
+const TITLE = `nothing acknowledged is lost when the owner of the file is killed ${ROUNDS} times (HOLDFAST_CHAOS_SEED=${SEED})`;
+
+it(TITLE, { timeout: 300_000 }, async (test) => {
+  await withTemporaryFolder(async (folder) => {
+    const random = seededRandom(SEED);
+    const places = { file: join(folder, "holdfast.db"), acknowledged: join(folder, "acknowledged.jsonl") };
+    const owners = new Set<ChildProcess>();
+    const start = (name: string, submits: boolean): ChildProcess => {
+      const owner = startOwner({ ...places, name, submits, seed: wholeBetween(random, 1, 2 ** 31) });
+      owners.add(owner);
+      return owner;
+    };
+    try {
+      let known = 0;
+      for (let round = 0; round < ROUNDS; round += 1) {
+        await liveAndDie(start(`r${round}`, true), random);
+        const all = readAcknowledged(places.acknowledged);
+        await withBroker(places.file, (broker) => checkAcknowledged(broker, all.slice(known), true));
+        known = all.length;
+      }
+      await endsInOrder(start("last", false));
       const all = readAcknowledged(places.acknowledged);
-      await withBroker(places.file, (broker) => checkAcknowledged(broker, all.slice(known), true));
-      known = all.length;
+      test.diagnostic(
+        `${all.length} acknowledged calls, ${all.filter(({ kind }) => kind === "commit").length} of them commits`,
+      );
+      await withBroker(places.file, (broker) => checkTheEnd(broker, all));
+    } finally {
+      for (const owner of owners) if (owner.exitCode === null && owner.signalCode === null) owner.kill("SIGKILL");
     }
-    await endsInOrder(start("last", false));
-    const all = readAcknowledged(places.acknowledged);
-    test.diagnostic(`${all.length} acknowledged calls, ${all.filter(({ kind }) => kind === "commit").length} of them commits`);
-    await withBroker(places.file, async (broker) => {
-      const open = await broker.listExecutions({ states: ["pending", "running", "paused"], limit: 10 });
-      assert.deepEqual(open.executions, [], "every execution has ended");
-      await checkAcknowledged(broker, all, false);
-      await auditBroker(broker);
-    });
-  } finally {
-    for (const child of children) if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 });
 
+async function checkTheEnd(broker: Broker, all: readonly Acknowledgement[]): Promise<void> {
+  const open = await broker.listExecutions({ states: ["pending", "running", "paused"], limit: 10 });
+  assert.deepEqual(open.executions, [], "every execution has ended");
+  await checkAcknowledged(broker, all, false);
+  await auditBroker(broker);
+}
+
 function startOwner(orders: OwnerOrders): ChildProcess {
-  return spawn(process.execPath, [siblingModule(import.meta.url, "./owner-process"), JSON.stringify(orders)], { stdio: ["ignore", "pipe", "inherit"] });
+  return spawn(process.execPath, [siblingModule(import.meta.url, "./owner-process"), JSON.stringify(orders)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
 }
 
 async function liveAndDie(owner: ChildProcess, random: () => number): Promise<void> {
@@ -110,7 +116,11 @@ function readAcknowledged(path: string): readonly Acknowledgement[] {
   return lines.filter((line) => line !== "").map((line) => JSON.parse(line) as Acknowledgement);
 }
 
-async function checkAcknowledged(broker: Broker, acknowledged: readonly Acknowledgement[], audit: boolean): Promise<void> {
+async function checkAcknowledged(
+  broker: Broker,
+  acknowledged: readonly Acknowledgement[],
+  audit: boolean,
+): Promise<void> {
   const byExecution = new Map<string, Acknowledgement[]>();
   for (const one of acknowledged) {
     const list = byExecution.get(one.executionId) ?? [];

@@ -12,6 +12,7 @@ import { randomUUID } from "node:crypto";
 import { openSync, writeSync } from "node:fs";
 import type { Broker, Lease, Outcome, Submission } from "../../src/broker/contract.ts";
 import { openSqliteBroker } from "../../src/broker/sqlite/index.ts";
+import { HoldfastError } from "../../src/errors/index.ts";
 import { type Clock, sleep, systemClock } from "../../src/util/clock.ts";
 import { FakeWorker } from "../support/fake-worker.ts";
 import { chunkDone, done, failed, failure, isChunk, itemFailures, rangeOf, returned } from "../support/outcomes.ts";
@@ -33,7 +34,13 @@ export type Acknowledgement =
   | { readonly kind: "submit"; readonly executionId: string; readonly key: string; readonly total: number }
   | { readonly kind: "extend"; readonly executionId: string; readonly total: number }
   | { readonly kind: "cancel"; readonly executionId: string }
-  | { readonly kind: "commit"; readonly executionId: string; readonly task: number; readonly items?: readonly [start: number, end: number]; readonly missing?: readonly number[] };
+  | {
+      readonly kind: "commit";
+      readonly executionId: string;
+      readonly task: number;
+      readonly items?: readonly [start: number, end: number];
+      readonly missing?: readonly number[];
+    };
 
 /** What the parent waits for on stdout. */
 export const READY = "ready";
@@ -46,7 +53,10 @@ const CLAIM_WAIT_MS = 20;
 /** Sessions of an owner that was killed are soon dead; those of this one are heard of all the time. */
 const SETTINGS = { heartbeatMs: 50, deadAfterMs: 300 };
 /** Being killed over and over is this test's doing, not the tasks'. */
-const PATIENT = { maxLosses: 1_000_000, retry: { limit: 2, baseMs: 5, factor: 2, maxMs: 50, jitter: 0, never: ["invalid-input"] } } as const;
+const PATIENT = {
+  maxLosses: 1_000_000,
+  retry: { limit: 2, baseMs: 5, factor: 2, maxMs: 50, jitter: 0, never: ["invalid-input"] },
+} as const;
 
 class Owner {
   readonly #broker: Broker;
@@ -60,7 +70,13 @@ class Owner {
     this.#orders = orders;
     this.#random = seededRandom(orders.seed);
     this.#lines = openSync(orders.acknowledged, "a");
-    this.#broker = openSqliteBroker({ file: orders.file, clock: this.#clock, random: this.#random, newId: randomUUID, settings: SETTINGS });
+    this.#broker = openSqliteBroker({
+      file: orders.file,
+      clock: this.#clock,
+      random: this.#random,
+      newId: randomUUID,
+      settings: SETTINGS,
+    });
   }
 
   async run(): Promise<void> {
@@ -85,7 +101,9 @@ class Owner {
     for (let count = 0; ; count += 1) {
       await sleep(this.#clock, SUBMIT_PAUSE_MS);
       if (await this.#isCrowded()) continue;
-      const submissions = Array.from({ length: wholeBetween(this.#random, 1, 3) }, (_, index) => this.#invent(`${this.#orders.name}-${count}-${index}`));
+      const submissions = Array.from({ length: wholeBetween(this.#random, 1, 3) }, (_, index) =>
+        this.#invent(`${this.#orders.name}-${count}-${index}`),
+      );
       const { executions } = await this.#broker.submit({ submissions });
       for (const [index, { executionId }] of executions.entries()) {
         const { key = "", open, groups } = submissions[index] as Submission;
@@ -97,14 +115,18 @@ class Owner {
   }
 
   async #isCrowded(): Promise<boolean> {
-    const page = await this.#broker.listExecutions({ states: ["pending", "running", "paused"], limit: MOST_UNFINISHED });
+    const page = await this.#broker.listExecutions({
+      states: ["pending", "running", "paused"],
+      limit: MOST_UNFINISHED,
+    });
     return page.executions.length >= MOST_UNFINISHED;
   }
 
   #invent(key: string): Submission {
     const shape = this.#random();
     if (shape < 0.3) return submission([group(tasks(wholeBetween(this.#random, 1, 40)), PATIENT)], { key });
-    if (shape < 0.5) return submission([group(tasks(6, [[], [0], [0], [1, 2], [], [3, 4]]), PATIENT)], { key, kind: "workflow" });
+    if (shape < 0.5)
+      return submission([group(tasks(6, [[], [0], [0], [1, 2], [], [3, 4]]), PATIENT)], { key, kind: "workflow" });
     if (shape < 0.65) return submission([group(tasks(2), PATIENT)], { key, kind: "experiment", open: true });
     const length = wholeBetween(this.#random, 1, 600);
     return submission([group(array(length, wholeBetween(this.#random, 5, 60)), PATIENT)], { key, kind: "sweep" });
@@ -113,7 +135,12 @@ class Owner {
   async #extend(executionId: string): Promise<void> {
     const parts = wholeBetween(this.#random, 1, 3);
     for (let part = 1; part <= parts; part += 1) {
-      const { total } = await this.#broker.extend({ executionId, part, groups: [group(tasks(2, [[0], []]), PATIENT)], seal: part === parts });
+      const { total } = await this.#broker.extend({
+        executionId,
+        part,
+        groups: [group(tasks(2, [[0], []]), PATIENT)],
+        seal: part === parts,
+      });
       this.#note({ kind: "extend", executionId, total });
     }
   }
@@ -155,7 +182,13 @@ class Owner {
     if (outcome.kind === "completed") this.#note({ kind: "commit", executionId, task });
     if (outcome.kind !== "chunk") return;
     const { start, end } = rangeOf(lease);
-    this.#note({ kind: "commit", executionId, task, items: [start, end], missing: outcome.failures.map(({ item }) => item) });
+    this.#note({
+      kind: "commit",
+      executionId,
+      task,
+      items: [start, end],
+      missing: outcome.failures.map(({ item }) => item),
+    });
   }
 
   // ── The coordinator's part ────────────────────────────────────────────────────────────────
@@ -184,9 +217,10 @@ class Owner {
     for (let part = 1; part <= 4; part += 1) {
       try {
         await this.#broker.extend({ executionId, part, groups: [], seal: true });
-      } catch {
+      } catch (error) {
         // Sealed, or ended, in the meantime: that is what is wanted.
-        return;
+        if (HoldfastError.is(error)) return;
+        throw error;
       }
     }
   }

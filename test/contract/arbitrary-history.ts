@@ -15,7 +15,7 @@ const WEIGHTS: Readonly<Record<Step["kind"], number>> = {
   repeat: 2,
   steal: 1,
   reconcile: 2,
-  die: 2,
+  die: 4,
   leave: 1,
   silence: 1,
   time: 2,
@@ -26,7 +26,12 @@ const WEIGHTS: Readonly<Record<Step["kind"], number>> = {
 };
 
 const stepKind = fc.oneof(...STEP_KINDS.map((kind) => ({ weight: WEIGHTS[kind], arbitrary: fc.constant(kind) })));
-const step: fc.Arbitrary<Step> = fc.record({ kind: stepKind, worker: fc.nat(2), pick: fc.nat(20), amount: fc.nat(127) });
+const step: fc.Arbitrary<Step> = fc.record({
+  kind: stepKind,
+  worker: fc.nat(2),
+  pick: fc.nat(20),
+  amount: fc.nat(127),
+});
 const LONGEST_HISTORY = 60;
 
 export const histories: fc.Arbitrary<readonly Step[]> = fc.array(step, { minLength: 5, maxLength: LONGEST_HISTORY });
@@ -41,7 +46,12 @@ const retry: fc.Arbitrary<RetryPolicy> = fc.record({
 });
 
 const policy = fc.record(
-  { retry, maxLosses: fc.integer({ min: 1, max: 4 }), timeoutMs: fc.constantFrom(1_000, 5_000), delayMs: fc.constant(10_000) },
+  {
+    retry,
+    maxLosses: fc.integer({ min: 1, max: 4 }),
+    timeoutMs: fc.constantFrom(1_000, 5_000),
+    delayMs: fc.constant(10_000),
+  },
   { requiredKeys: ["retry", "maxLosses"] },
 );
 
@@ -64,8 +74,13 @@ export const workflows: fc.Arbitrary<Submission> = fc.record({ links, policy }).
 });
 
 /** An array first, then tasks of which some wait for it. */
-export const mixed: fc.Arbitrary<Submission> = fc.record({ ...size, links, policy, maxFailures: fc.option(fc.integer({ min: 1, max: 5 })) }).map((one) => {
-  const after = one.links.map((numbers, index) => parentsBelow(numbers, index + 1));
-  const groups = [group(array(one.length, one.chunk), one.policy), group(tasks(after.length, after))];
-  return submission(groups, { kind: "workflow", ...(one.maxFailures === null ? {} : { maxFailures: one.maxFailures }) });
-});
+export const mixed: fc.Arbitrary<Submission> = fc
+  .record({ ...size, links, policy, maxFailures: fc.option(fc.integer({ min: 1, max: 5 })) })
+  .map((one) => {
+    const after = one.links.map((numbers, index) => parentsBelow(numbers, index + 1));
+    const groups = [group(array(one.length, one.chunk), one.policy), group(tasks(after.length, after))];
+    return submission(groups, {
+      kind: "workflow",
+      ...(one.maxFailures === null ? {} : { maxFailures: one.maxFailures }),
+    });
+  });

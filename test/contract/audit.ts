@@ -5,7 +5,13 @@
  */
 import assert from "node:assert/strict";
 import type { Broker, BrokerEvent, Counters, ExecutionView, ResultRow, TaskView } from "../../src/broker/contract.ts";
-import { canExecutionMove, isTaskEnded, TASK_TRANSITIONS, type ExecutionState, type TaskState } from "../../src/core/states.ts";
+import {
+  canExecutionMove,
+  isTaskEnded,
+  TASK_TRANSITIONS,
+  type ExecutionState,
+  type TaskState,
+} from "../../src/core/states.ts";
 import { ItemStates } from "./item-states.ts";
 
 /** Checks every execution that the broker knows. */
@@ -65,7 +71,11 @@ function auditTasks(tasks: readonly TaskView[], view: ExecutionView, about: stri
     total += task.items.total;
     for (const state of TASK_STATES) recount[state] += task.items[state];
     const left = task.items.blocked + task.items.scheduled + task.items.queued + task.items.running;
-    assert.equal(isTaskEnded(task.state), left === 0, `${about}: array ${task.task} is ${task.state} with ${left} items left`);
+    assert.equal(
+      isTaskEnded(task.state),
+      left === 0,
+      `${about}: array ${task.task} is ${task.state} with ${left} items left`,
+    );
   }
   assert.equal(total, view.counters.total, `${about}: total by its tasks`);
   assert.deepEqual(recount, withoutTotal(view.counters), `${about}: counters by its tasks`);
@@ -141,7 +151,10 @@ export function replayEvents(events: readonly BrokerEvent[], about: string): Rep
         const [task, start, end] = typeof entry === "number" ? [entry, 0, 1] : entry;
         items.move({ task, start, end, to: change.state }, (was) => {
           const legal = was === undefined ? AFTER_BIRTH : TASK_TRANSITIONS[was];
-          assert.ok(legal.includes(change.state), `${about}: task ${JSON.stringify(entry)} ${was ?? "new"} → ${change.state} (${change.reason ?? "no reason"})`);
+          assert.ok(
+            legal.includes(change.state),
+            `${about}: task ${JSON.stringify(entry)} ${was ?? "new"} → ${change.state} (${change.reason ?? "no reason"})`,
+          );
         });
       }
     }
@@ -177,7 +190,11 @@ export async function allTasks(broker: Broker, executionId: string): Promise<rea
   const tasks: TaskView[] = [];
   for (;;) {
     const last = tasks.at(-1);
-    const page = await broker.listTasks({ executionId, limit: PAGE, ...(last === undefined ? {} : { after: last.task }) });
+    const page = await broker.listTasks({
+      executionId,
+      limit: PAGE,
+      ...(last === undefined ? {} : { after: last.task }),
+    });
     tasks.push(...page.tasks);
     if (page.tasks.length < PAGE) return tasks;
   }
@@ -199,7 +216,11 @@ export async function allEvents(broker: Broker, executionId?: string): Promise<r
   const events: BrokerEvent[] = [];
   let cursor = 0;
   for (;;) {
-    const page = await broker.readEvents({ cursor, limit: PAGE, ...(executionId === undefined ? {} : { executionId }) });
+    const page = await broker.readEvents({
+      cursor,
+      limit: PAGE,
+      ...(executionId === undefined ? {} : { executionId }),
+    });
     events.push(...page.events);
     if (page.events.length === 0) return events;
     cursor = page.cursor;

@@ -60,11 +60,11 @@ function checkNothingLeftOut(ran: ReadonlySet<string>, skips: Readonly<Record<st
 async function runCase(one: ContractCase, factory: BrokerFactory, propertyRuns: number): Promise<void> {
   const closers: (() => Promise<void>)[] = [];
   const build = async (): Promise<World> => {
-    let broker: Broker | undefined;
+    const known: { broker?: Broker } = {};
     // A call that the broker answers shows that the ones made before it have arrived.
     const clock = new VirtualClock(async () => {
       await turnsOfTheLoop();
-      await broker?.listPools();
+      await known.broker?.listPools();
       await turnsOfTheLoop();
     });
     let ids = 0;
@@ -77,9 +77,9 @@ async function runCase(one: ContractCase, factory: BrokerFactory, propertyRuns: 
       },
       settings: one.settings ?? {},
     });
-    broker = under.broker;
+    known.broker = under.broker;
     closers.push(() => under.close());
-    return new World({ broker, clock, propertyRuns, another: build });
+    return new World({ broker: under.broker, clock, propertyRuns, another: build });
   };
   try {
     const world = await build();

@@ -10,7 +10,9 @@ const FEWEST_PER_PROMISE = 8;
 
 describe("the contract suite", () => {
   it("uses every file of cases", async () => {
-    const files = (await readdir(new URL("cases/", import.meta.url))).filter((file) => /\.(ts|js)$/.test(file) && !file.endsWith(".d.ts"));
+    const files = (await readdir(new URL("cases/", import.meta.url))).filter(
+      (file) => /\.(ts|js)$/.test(file) && !file.endsWith(".d.ts"),
+    );
     assert.equal(new Set(CASE_GROUPS).size, files.length);
   });
 
@@ -31,7 +33,8 @@ describe("the contract suite", () => {
     const tests = (await readdir(new URL("./", import.meta.url))).map((file) => file.replace(/\.test\.(ts|js)$/, ""));
     for (const folder of folders) {
       // The contract's own types stand in a folder too.
-      if (folder.isDirectory() && folder.name !== "contract") assert.ok(tests.includes(folder.name), `src/broker/${folder.name} has a contract test`);
+      if (folder.isDirectory() && folder.name !== "contract")
+        assert.ok(tests.includes(folder.name), `src/broker/${folder.name} has a contract test`);
     }
   });
 });

@@ -44,7 +44,16 @@ export class ItemStates {
 
   /** Items by state. */
   count(): Record<TaskState, number> {
-    const counts = { blocked: 0, scheduled: 0, queued: 0, running: 0, completed: 0, failed: 0, cancelled: 0, skipped: 0 };
+    const counts = {
+      blocked: 0,
+      scheduled: 0,
+      queued: 0,
+      running: 0,
+      completed: 0,
+      failed: 0,
+      cancelled: 0,
+      skipped: 0,
+    };
     for (const ranges of this.#ranges.values()) {
       for (const range of ranges) counts[range.state] += range.end - range.start;
     }

@@ -9,9 +9,10 @@
  */
 import assert from "node:assert/strict";
 import type { Lease, LeaseRef, Outcome, Submission } from "../../src/broker/contract.ts";
-import { FakeWorker } from "../support/fake-worker.ts";
-import { chunkDone, completed, failed, failure, isChunk, itemFailures, rangeOf, refOf, returned } from "../support/outcomes.ts";
+import type { FakeWorker } from "../support/fake-worker.ts";
+import { chunkDone, completed, failed, failure, isChunk, refOf, returned } from "../support/outcomes.ts";
 import { allResults, allTasks } from "./audit.ts";
+import { culpritOf, doneBy, itemsOf, partlyFailed } from "./history-items.ts";
 import type { World } from "./world.ts";
 
 export const STEP_KINDS = [
@@ -71,15 +72,21 @@ export class RandomHistory {
   readonly #attempts = new Map<string, number>();
   /** The lost ones among them. */
   readonly #losses = new Map<string, number>();
+  /** By task: how many it may have. */
+  readonly #mostLosses = new Map<string, number>();
 
   private constructor(world: World, restart: (() => Promise<void>) | undefined) {
     this.#world = world;
     this.#restart = restart;
   }
 
-  static async start(world: World, submissions: readonly Submission[], restart?: () => Promise<void>): Promise<RandomHistory> {
+  static async start(
+    world: World,
+    submissions: readonly Submission[],
+    restart?: () => Promise<void>,
+  ): Promise<RandomHistory> {
     const history = new RandomHistory(world, restart);
-    for (const submission of submissions) history.#executions.push(await world.submit(submission));
+    for (const submission of submissions) history.#noteSubmission(await world.submit(submission), submission);
     for (let index = 0; index < WORKERS; index += 1) await history.#reborn(index);
     return history;
   }
@@ -93,10 +100,14 @@ export class RandomHistory {
         await this.#report(step, (lease) => (isChunk(lease) ? chunkDone(lease) : completed(lease)));
         break;
       case "fail":
-        await this.#report(step, (lease) => failed(lease, failure(), isChunk(lease) ? culpritOf(lease, step.amount) : undefined));
+        await this.#report(step, (lease) =>
+          failed(lease, failure(), isChunk(lease) ? culpritOf(lease, step.amount) : undefined),
+        );
         break;
       case "failPart":
-        await this.#report(step, (lease) => (isChunk(lease) ? partlyFailed(lease, step.amount) : failed(lease, failure("network"))));
+        await this.#report(step, (lease) =>
+          isChunk(lease) ? partlyFailed(lease, step.amount) : failed(lease, failure("network")),
+        );
         break;
       case "return":
         await this.#report(step, returned);
@@ -147,12 +158,22 @@ export class RandomHistory {
       assert.ok(round < 1_000, "something is stranded");
       for (const life of this.#lives) {
         await this.#claim(life, 5);
-        while (life.held.length > 0) await this.#tell(life, 0, (lease) => (isChunk(lease) ? chunkDone(lease) : completed(lease)));
+        while (life.held.length > 0)
+          await this.#tell(life, 0, (lease) => (isChunk(lease) ? chunkDone(lease) : completed(lease)));
       }
       await this.#time(60);
     }
     await this.#compare();
     for (const executionId of this.#executions) await this.#recount(executionId);
+  }
+
+  #noteSubmission(executionId: string, submission: Submission): void {
+    this.#executions.push(executionId);
+    let task = 0;
+    for (const { work, maxLosses } of submission.groups) {
+      const end = task + (work.kind === "array" ? 1 : work.inputs.length);
+      for (; task < end; task += 1) this.#mostLosses.set(`${executionId}/${task}`, maxLosses);
+    }
   }
 
   #life(step: Step): Life {
@@ -169,6 +190,8 @@ export class RandomHistory {
         assert.ok(!this.#heldItems.has(item), `${item} was given out twice`);
         assert.ok(!this.#doneItems.has(item), `${item} was given out after its commit`);
         assert.equal(lease.attempt, 1 + (this.#attempts.get(item) ?? 0), `attempt of ${item}`);
+        const mostLosses = this.#mostLosses.get(`${lease.executionId}/${lease.task}`) ?? 0;
+        assert.ok((this.#losses.get(item) ?? 0) < mostLosses, `${item} is given to yet another worker`);
         this.#heldItems.add(item);
       }
       life.held.push(lease);
@@ -216,15 +239,22 @@ export class RandomHistory {
   /** Somebody reports a lease that is not theirs, or not current: it must be refused. */
   async #reportForeign(step: Step): Promise<void> {
     const life = this.#life(step);
-    const others = this.#lives.filter((one) => one !== life).flatMap((one) => one.held.map((lease): Stale => ({ lease })));
+    const others = this.#lives
+      .filter((one) => one !== life)
+      .flatMap((one) => one.held.map((lease): Stale => ({ lease })));
     const pool = step.kind === "late" ? this.#stale : others;
     const stale = pool[step.pick % Math.max(1, pool.length)];
     if (stale === undefined) return;
     const { lease, told } = stale;
     const outcomes: Outcome[] = [isChunk(lease) ? chunkDone(lease) : completed(lease, '"stolen"')];
     // Of a lease that its holder has reported, the same told again is no lie.
-    if (told === undefined) outcomes.push(isChunk(lease) ? partlyFailed(lease, step.amount) : failed(lease), returned(lease));
-    assert.deepEqual(await life.worker.report(...outcomes), outcomes.map(() => "refused"), `${step.kind} ${JSON.stringify(lease)}`);
+    if (told === undefined)
+      outcomes.push(isChunk(lease) ? partlyFailed(lease, step.amount) : failed(lease), returned(lease));
+    assert.deepEqual(
+      await life.worker.report(...outcomes),
+      outcomes.map(() => "refused"),
+      `${step.kind} ${JSON.stringify(lease)}`,
+    );
   }
 
   /** A reply was lost and the worker tells again: accepted, without effect. */
@@ -258,7 +288,7 @@ export class RandomHistory {
   async #time(seconds: number): Promise<void> {
     await this.#world.advance((seconds % 90) * 1_000);
     for (const life of this.#lives) await life.worker.heartbeat(life.held.length);
-    for (let more = true; more; ) more = (await this.#world.promote(3)).more;
+    for (let more = true; more;) more = (await this.#world.promote(3)).more;
     assert.equal((await this.#world.reap()).handled, 0, "everybody is alive");
   }
 
@@ -266,7 +296,8 @@ export class RandomHistory {
   async #silence(index: number): Promise<void> {
     for (let quarter = 0; quarter < 4; quarter += 1) {
       await this.#world.advance(1_500);
-      for (const [other, life] of this.#lives.entries()) if (other !== index) await life.worker.heartbeat(life.held.length);
+      for (const [other, life] of this.#lives.entries())
+        if (other !== index) await life.worker.heartbeat(life.held.length);
     }
     assert.equal((await this.#world.reap()).handled, 1);
     await this.#passOn(index, "die");
@@ -276,7 +307,7 @@ export class RandomHistory {
   async #overdue(): Promise<void> {
     await this.#world.advance(100_000);
     for (const life of this.#lives) await life.worker.heartbeat(life.held.length);
-    for (let more = true; more; ) more = (await this.#world.broker.reapOverdue({ limit: 2 })).more;
+    for (let more = true; more;) more = (await this.#world.broker.reapOverdue({ limit: 2 })).more;
     for (const life of this.#lives) {
       const { cancel } = await life.worker.heartbeat(life.held.length);
       for (const ref of cancel) await this.#drop(life, ref);
@@ -285,7 +316,13 @@ export class RandomHistory {
 
   /** The worker was told to stop a lease: it is not its own any more. */
   async #drop(life: Life, ref: LeaseRef): Promise<void> {
-    const at = life.held.findIndex((lease) => lease.executionId === ref.executionId && lease.task === ref.task && lease.start === ref.start && lease.token === ref.token);
+    const at = life.held.findIndex(
+      (lease) =>
+        lease.executionId === ref.executionId &&
+        lease.task === ref.task &&
+        lease.start === ref.start &&
+        lease.token === ref.token,
+    );
     const [lease] = at < 0 ? [] : life.held.splice(at, 1);
     if (lease === undefined || this.#ended.has(lease.executionId)) return;
     for (const item of itemsOf(lease)) this.#heldItems.delete(item);
@@ -297,7 +334,9 @@ export class RandomHistory {
   async #pauseOrResume(step: Step): Promise<void> {
     const executionId = this.#executions[step.pick % this.#executions.length];
     if (executionId === undefined || this.#ended.has(executionId)) return;
-    await (step.amount % 2 === 0 ? this.#world.broker.pause({ executionId }) : this.#world.broker.resume({ executionId }));
+    await (step.amount % 2 === 0
+      ? this.#world.broker.pause({ executionId })
+      : this.#world.broker.resume({ executionId }));
   }
 
   async #cancel(executionId: string): Promise<void> {
@@ -325,8 +364,12 @@ export class RandomHistory {
   async #compare(): Promise<void> {
     for (const executionId of this.#executions) {
       const { counters } = await this.#world.view(executionId);
-      const mine = (items: Set<string>): number => [...items].filter((item) => item.startsWith(`${executionId}/`)).length;
-      assert.deepEqual({ running: counters.running, completed: counters.completed }, { running: mine(this.#heldItems), completed: mine(this.#doneItems) });
+      const mine = (items: Set<string>): number =>
+        [...items].filter((item) => item.startsWith(`${executionId}/`)).length;
+      assert.deepEqual(
+        { running: counters.running, completed: counters.completed },
+        { running: mine(this.#heldItems), completed: mine(this.#doneItems) },
+      );
     }
   }
 
@@ -343,7 +386,10 @@ export class RandomHistory {
         committed.add(key);
       }
     }
-    assert.deepEqual([...committed].toSorted(), [...this.#doneItems].filter((item) => item.startsWith(`${executionId}/`)).toSorted());
+    assert.deepEqual(
+      [...committed].toSorted(),
+      [...this.#doneItems].filter((item) => item.startsWith(`${executionId}/`)).toSorted(),
+    );
     const dead = new Set<string>();
     for (const letter of (await broker.listDeadLetters({ executionId, limit: 1_000 })).letters) {
       for (let item = letter.start ?? 0; item < (letter.end ?? 1); item += 1) {
@@ -359,33 +405,4 @@ export class RandomHistory {
     const total = tasks.reduce((sum, task) => sum + (task.items?.total ?? 1), 0);
     assert.equal(committed.size + dead.size + counters.skipped + counters.cancelled, total);
   }
-}
-
-function itemsOf(lease: Lease): readonly string[] {
-  return items(lease, isChunk(lease) ? rangeOf(lease) : { start: 0, end: 1 });
-}
-
-function items({ executionId, task }: LeaseRef, range: { readonly start: number; readonly end: number }): readonly string[] {
-  return Array.from({ length: range.end - range.start }, (_, index) => `${executionId}/${task}/${range.start + index}`);
-}
-
-function doneBy(lease: Lease, outcome: Outcome): readonly string[] {
-  if (outcome.kind === "completed") return itemsOf(lease);
-  if (outcome.kind !== "chunk") return [];
-  const missing = new Set(outcome.failures.map(({ item }) => `${lease.executionId}/${lease.task}/${item}`));
-  return itemsOf(lease).filter((item) => !missing.has(item));
-}
-
-/** One of the chunk's items, or nobody knows which. */
-function culpritOf(lease: Lease, amount: number): number | undefined {
-  const { start, end } = rangeOf(lease);
-  return amount % 3 === 0 ? undefined : start + (amount % (end - start));
-}
-
-/** Some items of the chunk failed; which ones, the bits of `amount` say. */
-function partlyFailed(lease: Lease, amount: number): Outcome {
-  const { start, end } = rangeOf(lease);
-  const failing: number[] = [];
-  for (let item = start; item < end; item += 1) if (((amount >> ((item - start) % 7)) & 1) === 1) failing.push(item);
-  return chunkDone(lease, itemFailures(failing, amount % 5 === 0 ? "invalid-input" : "user-error"));
 }

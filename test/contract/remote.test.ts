@@ -16,8 +16,17 @@ brokerContract(
   async (ingredients) => {
     const behind = openSqliteBroker({ file: ":memory:", ...ingredients });
     const clock = systemClock({ keepAlive: true });
-    const host = await serveBroker({ broker: behind, listen: { host: "127.0.0.1", port: 0 }, tokens: acceptToken(TOKEN), clock });
-    const broker = await connectRemoteBroker({ url: () => ({ url: host.url, token: TOKEN }), clock, random: Math.random });
+    const host = await serveBroker({
+      broker: behind,
+      listen: { host: "127.0.0.1", port: 0 },
+      tokens: acceptToken(TOKEN),
+      clock,
+    });
+    const broker = await connectRemoteBroker({
+      url: () => ({ url: host.url, token: TOKEN }),
+      clock,
+      random: Math.random,
+    });
     const close = async (): Promise<void> => {
       await broker.close();
       await host.close();

@@ -45,7 +45,7 @@ export const wait = defineTask({
     return point;
   },
 });
-export default sweep(wait, { over: range(0, 12), chunk: 1, reduce: count() });
+export default sweep(wait, { over: range(0, 6), chunk: 1, reduce: count() });
 `;
 
 describe("holdfast run", { timeout: TIMEOUT_MS }, () => {
@@ -128,7 +128,7 @@ describe("Ctrl-C during holdfast run", { timeout: TIMEOUT_MS }, () => {
     await writeFile(path.join(folder.path, "waiting.ts"), WAITING);
 
     const running = folder.start("run", "waiting.ts", "--workers", "1");
-    await running.printed(/1\/12 points/);
+    await running.printed(/1\/6 points/);
     running.kill("SIGINT");
     await running.printed(/Stopping: what runs is finished or handed back/);
     await writeFile(go, "");
@@ -145,7 +145,7 @@ describe("Ctrl-C during holdfast run", { timeout: TIMEOUT_MS }, () => {
     const up = folder.start("up", "--workers", "1", "--listen-port", "0");
     await up.printed(/Ctrl-C/);
     const results = await folder.run("results", id, "--follow");
-    assert.equal(results.stdout.trim().split("\n").length, 12);
+    assert.equal(results.stdout.trim().split("\n").length, 6);
     up.kill("SIGTERM");
     assert.equal((await up.ended).code, 0);
   });
@@ -155,7 +155,7 @@ describe("Ctrl-C during holdfast run", { timeout: TIMEOUT_MS }, () => {
     context.after(() => folder.remove());
     await writeFile(path.join(folder.path, "waiting.ts"), WAITING);
     const running = folder.start("run", "waiting.ts", "--workers", "1");
-    await running.printed(/1\/12 points/);
+    await running.printed(/1\/6 points/);
     running.kill("SIGINT");
     await running.printed(/Stopping/);
     running.kill("SIGINT");

@@ -117,10 +117,8 @@ test("outcomes gather while a commit is in flight, and the next commit carries t
   broker.commitGate = gate.promise;
   const file = path.join(folder, "go");
   const started = path.join(folder, "gone");
-  broker.offer(
-    ...leases(broker, "noop", [null]),
-    ...leases(broker, "waits-for-file", Array(3).fill({ file, started })),
-  );
+  const waiting = { file, started };
+  broker.offer(...leases(broker, "noop", [null]), ...leases(broker, "waits-for-file", [waiting, waiting, waiting]));
   const worker = startWorker(broker, { slots: 4 });
   await broker.until(() => broker.commits.length === 1);
   await eventually(() => contentOf(started).split("\n").length === 4);

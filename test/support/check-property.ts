@@ -8,7 +8,11 @@ export interface PropertyEffort {
 }
 
 /** Fails with the smallest counterexample found, and the seed to find it again. */
-export async function checkProperty<T>(given: fc.Arbitrary<T>, effort: PropertyEffort, holds: (value: T) => Promise<void>): Promise<void> {
+export async function checkProperty<T>(
+  given: fc.Arbitrary<T>,
+  effort: PropertyEffort,
+  holds: (value: T) => Promise<void>,
+): Promise<void> {
   let latest: Promise<unknown> = Promise.resolve();
   const property = fc.asyncProperty(given, (value) => {
     const run = holds(value);

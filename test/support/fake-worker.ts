@@ -60,7 +60,10 @@ export class FakeWorker {
   /** Reports what must be accepted. */
   async deliver(...outcomes: readonly Outcome[]): Promise<void> {
     const verdicts = await this.report(...outcomes);
-    assert.deepEqual(verdicts, outcomes.map(() => "accepted"));
+    assert.deepEqual(
+      verdicts,
+      outcomes.map(() => "accepted"),
+    );
   }
 
   /** Completes leases, which must be accepted. */

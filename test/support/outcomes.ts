@@ -1,5 +1,13 @@
 /** What a worker reports, built from the lease it holds. An item's value is its own number. */
-import type { CompletedChunk, CompletedTask, FailedAttempt, ItemFailure, Lease, LeaseRef, Outcome } from "../../src/broker/contract.ts";
+import type {
+  CompletedChunk,
+  CompletedTask,
+  FailedAttempt,
+  ItemFailure,
+  Lease,
+  LeaseRef,
+  Outcome,
+} from "../../src/broker/contract.ts";
 import type { Failure, FailureClass } from "../../src/core/failure.ts";
 
 /** The lease as a worker names it when it reports: without the work itself. */
@@ -57,7 +65,13 @@ export function itemFailures(items: readonly number[], failureClass: FailureClas
 }
 
 export function failed(lease: Lease, why: Failure = failure(), culprit?: number): FailedAttempt {
-  return { kind: "failed", lease: refOf(lease), durationMs: 5, failure: why, ...(culprit === undefined ? {} : { culprit }) };
+  return {
+    kind: "failed",
+    lease: refOf(lease),
+    durationMs: 5,
+    failure: why,
+    ...(culprit === undefined ? {} : { culprit }),
+  };
 }
 
 export function returned(lease: Lease): Outcome {

@@ -40,11 +40,20 @@ export function array(length: number, chunkSize: number, changes: Partial<ItemAr
 }
 
 /** An execution of `count` separate tasks. */
-export function batch(count: number, changes: Partial<Submission> = {}, groupChanges: Partial<Omit<TaskGroup, "work">> = {}): Submission {
+export function batch(
+  count: number,
+  changes: Partial<Submission> = {},
+  groupChanges: Partial<Omit<TaskGroup, "work">> = {},
+): Submission {
   return submission([group(tasks(count), groupChanges)], changes);
 }
 
 /** An execution of one array. */
-export function sweep(length: number, chunkSize: number, changes: Partial<Submission> = {}, groupChanges: Partial<Omit<TaskGroup, "work">> = {}): Submission {
+export function sweep(
+  length: number,
+  chunkSize: number,
+  changes: Partial<Submission> = {},
+  groupChanges: Partial<Omit<TaskGroup, "work">> = {},
+): Submission {
   return submission([group(array(length, chunkSize), groupChanges)], { kind: "sweep", ...changes });
 }

@@ -151,7 +151,12 @@ export type EventChange =
       /** Why they moved, where the state alone does not tell: `lost`, `returned`, `retry`, `released`. */
       readonly reason?: string;
     }
-  | { readonly kind: "session"; readonly session: string; readonly worker: string; readonly state: "opened" | "left" | "lost" };
+  | {
+      readonly kind: "session";
+      readonly session: string;
+      readonly worker: string;
+      readonly state: "opened" | "left" | "lost";
+    };
 
 export interface ReadEventsParams {
   /** Events after this one. 0: from the oldest kept. */

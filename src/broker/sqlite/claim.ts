@@ -47,7 +47,14 @@ interface Taking {
 export function claim(engine: Engine, session: SessionRecord, request: ClaimRequest): Claimed {
   const claimed: Claimed = { leases: [], specs: {} };
   if (session.draining || request.max <= 0) return claimed;
-  const taking: Taking = { engine, session, token: engine.nextToken(), now: engine.now, claimed, room: MAX_REPLY_PAYLOAD };
+  const taking: Taking = {
+    engine,
+    session,
+    token: engine.nextToken(),
+    now: engine.now,
+    claimed,
+    room: MAX_REPLY_PAYLOAD,
+  };
   const pools = session.profile.pools.map((name) => engine.model.pool(name)).filter((pool) => !pool.paused);
   takeReplicas(taking, pools, request.max);
   takeTurns(taking, pools, request.max);
@@ -68,7 +75,12 @@ function takeTurns(taking: Taking, pools: readonly PoolRecord[], max: number): v
   const queues = pools.map((pool) => pool.ready);
   while (leases.length < max && taking.room > 0) {
     const wanted = max - leases.length;
-    const turn = nextTurn(queues, { capabilities: taking.session.capabilities, wanted, now: taking.now, turn: taking.engine.nextTurn() });
+    const turn = nextTurn(queues, {
+      capabilities: taking.session.capabilities,
+      wanted,
+      now: taking.now,
+      turn: taking.engine.nextTurn(),
+    });
     if (turn === undefined) return;
     const { lane } = turn;
     const quota = Math.min(turn.quota, wanted);
@@ -194,7 +206,10 @@ function takeChunks(taking: Taking, group: GroupRecord, array: ArrayState, quota
       slots: Math.max(1, group.pool.slots),
     });
     const range = group.ranges.pop();
-    const lease = range === undefined ? carve(taking, group, array, size) : leaseRange(taking, group, cut(engine, group, range, size));
+    const lease =
+      range === undefined
+        ? carve(taking, group, array, size)
+        : leaseRange(taking, group, cut(engine, group, range, size));
     engine.move(group, "queued", "running", lease.end - lease.start);
     pushChunk(taking, lease);
   }
@@ -217,7 +232,16 @@ function carve(taking: Taking, group: GroupRecord, array: ArrayState, size: numb
     taking.session.no,
     taking.now,
   );
-  return addChunkLease(taking, group, { token, start, end, replica: 0, attempt: 1, failures: 0, losses: 0, careful: false });
+  return addChunkLease(taking, group, {
+    token,
+    start,
+    end,
+    replica: 0,
+    attempt: 1,
+    failures: 0,
+    losses: 0,
+    careful: false,
+  });
 }
 
 /** A range that came back may be larger than what one chunk should be by now: the rest stays ready. */
@@ -262,7 +286,10 @@ function leaseRange(taking: Taking, group: GroupRecord, range: WaitingRange): Le
   return addChunkLease(taking, group, { ...range, token, replica: 0, attempt });
 }
 
-type ChunkLease = Pick<LeaseRecord, "token" | "start" | "end" | "replica" | "attempt" | "failures" | "losses" | "careful">;
+type ChunkLease = Pick<
+  LeaseRecord,
+  "token" | "start" | "end" | "replica" | "attempt" | "failures" | "losses" | "careful"
+>;
 
 function addChunkLease(taking: Taking, group: GroupRecord, chunk: ChunkLease): LeaseRecord {
   const lease: LeaseRecord = {
@@ -335,6 +362,9 @@ function takeReplica(taking: Taking, pool: PoolRecord, replica: ReplicaRecord): 
     replica.replica,
   );
   const { failures, losses, careful } = replica;
-  pushChunk(taking, addChunkLease(taking, group, { token, start, end, replica: replica.replica, attempt, failures, losses, careful }));
+  pushChunk(
+    taking,
+    addChunkLease(taking, group, { token, start, end, replica: replica.replica, attempt, failures, losses, careful }),
+  );
   note(taking, group);
 }

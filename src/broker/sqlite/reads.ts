@@ -5,7 +5,15 @@
  * that event already read`, so a page may end within an event.
  */
 import { isExecutionEnded } from "../../core/states.ts";
-import type { BrokerEvent, EventChange, ReadEventsParams, ReadEventsReply, ReadResultsParams, ReadResultsReply, ResultRow } from "../contract.ts";
+import type {
+  BrokerEvent,
+  EventChange,
+  ReadEventsParams,
+  ReadEventsReply,
+  ReadResultsParams,
+  ReadResultsReply,
+  ResultRow,
+} from "../contract.ts";
 import { MAX_REPLY_PAYLOAD } from "../limits.ts";
 import type { Row } from "./database.ts";
 import type { Engine } from "./engine.ts";
@@ -89,7 +97,10 @@ interface ResultPlace {
 function resultRow(engine: Engine, place: ResultPlace, params: ReadResultsParams): ResultRow | undefined {
   const { no, entry, worker } = place;
   if (typeof entry === "number") {
-    const row = engine.db.get("SELECT result, attempt, duration_ms, at FROM tasks WHERE id = ?", no * TASK_ID_SPAN + entry);
+    const row = engine.db.get(
+      "SELECT result, attempt, duration_ms, at FROM tasks WHERE id = ?",
+      no * TASK_ID_SPAN + entry,
+    );
     if (row === undefined) return undefined;
     const result = params.partialsOnly === true ? {} : { result: (row["result"] as string | null) ?? "null" };
     return { task: entry, worker, ...result, ...ran(row) };
@@ -97,8 +108,20 @@ function resultRow(engine: Engine, place: ResultPlace, params: ReadResultsParams
   const [task, start, end] = entry;
   const row =
     params.partialsOnly === true
-      ? engine.db.get("SELECT partial, missing, attempt, duration_ms, at FROM results WHERE execution = ? AND task = ? AND start = ? AND end = ?", no, task, start, end)
-      : engine.db.get("SELECT * FROM results WHERE execution = ? AND task = ? AND start = ? AND end = ?", no, task, start, end);
+      ? engine.db.get(
+          "SELECT partial, missing, attempt, duration_ms, at FROM results WHERE execution = ? AND task = ? AND start = ? AND end = ?",
+          no,
+          task,
+          start,
+          end,
+        )
+      : engine.db.get(
+          "SELECT * FROM results WHERE execution = ? AND task = ? AND start = ? AND end = ?",
+          no,
+          task,
+          start,
+          end,
+        );
   if (row === undefined) return undefined;
   return {
     task,

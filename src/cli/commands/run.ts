@@ -16,6 +16,8 @@ interface RunFlags {
   readonly broker?: string;
   readonly workers?: string | false;
   readonly concurrency?: string;
+  readonly pools?: string;
+  readonly capabilities?: string;
   readonly detach?: boolean;
   readonly json?: string;
 }
@@ -43,6 +45,8 @@ export function defineRun(program: HoldfastCommand, host: CommandHost): void {
     .addOption(settingOption("workers", "count"))
     .addOption(noWorkersOption())
     .addOption(settingOption("concurrency", "count"))
+    .addOption(settingOption("pools", "names"))
+    .addOption(settingOption("capabilities", "names"))
     .addOption(settingOption("broker", "address"))
     .option("--detach", "Submits, prints the execution's id and leaves it to the workers that are there.")
     .option("--json <file>", "Writes a report to this file.")
@@ -61,8 +65,14 @@ async function run(context: CliContext, file: string, flags: RunFlags): Promise<
 }
 
 async function runDefinition(context: CliContext, definition: Definition, flags: RunFlags): Promise<RunReport> {
-  const { broker, concurrency, workers } = flags;
-  const cluster = await openLocalCluster(context, { broker, concurrency, ...(workers === false ? {} : { workers }) });
+  const { workers, broker, concurrency, pools, capabilities } = flags;
+  const cluster = await openLocalCluster(context, {
+    broker,
+    concurrency,
+    pools,
+    capabilities,
+    ...(workers === false ? {} : { workers }),
+  });
   let submitted: Execution | undefined;
   try {
     submitted = await cluster.client.submit(definition);

@@ -15,6 +15,8 @@ interface UpFlags {
   readonly broker?: string;
   readonly workers?: string | false;
   readonly concurrency?: string;
+  readonly pools?: string;
+  readonly capabilities?: string;
   readonly listenHost?: string;
   readonly listenPort?: string;
 }
@@ -34,6 +36,8 @@ export function defineUp(program: HoldfastCommand, host: CommandHost): void {
     .addOption(settingOption("workers", "count"))
     .addOption(noWorkersOption())
     .addOption(settingOption("concurrency", "count"))
+    .addOption(settingOption("pools", "names"))
+    .addOption(settingOption("capabilities", "names"))
     .addOption(settingOption("broker", "address"))
     .addOption(settingOption("listenHost", "host"))
     .addOption(settingOption("listenPort", "port"))

@@ -26,7 +26,14 @@ import { checkAgainstOneProcess, type SequentialOutcome } from "./sequential-che
  * measured to the moment when work goes on. The kill is on purpose; warnings about it would only run
  * through the screen.
  */
-const DEMO_SETTINGS = { concurrency: 1, prefetch: 0, logLevel: "error" } as const;
+const DEMO_SETTINGS = {
+  concurrency: 1,
+  prefetch: 0,
+  logLevel: "error",
+  // Whatever a settings file here says, these workers serve the demo.
+  pools: ["default"],
+  capabilities: ["cpu"],
+} as const;
 
 export interface QueueDemoParams {
   readonly plan: DemoPlan;

@@ -50,5 +50,6 @@ export async function runDemo(params: DemoParams): Promise<DemoReport> {
     if (params.keepFolder)
       out.print("", `Kept: ${folder}`, out.theme.faint(`Look inside with: holdfast status --broker ${folder}`));
     else await rm(folder, { recursive: true, force: true });
+    if (context.interrupts.signal.aborted) out.print("Stopped.");
   }
 }

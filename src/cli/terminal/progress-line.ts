@@ -61,8 +61,9 @@ function progressLayouts(progress: Progress, theme: Theme): string[] {
     [bar, `${fraction} (${share})`, rate, time],
     [bar, `${fraction} (${share})`, rate, shortTime],
     [bar, `${fraction} (${share})`, rate],
-    [bar, share, shortTime],
+    [shortBar, `${fraction} (${share})`, rate, shortTime],
     [shortBar, `${fraction} (${share})`, shortTime],
+    [bar, share, shortTime],
     [shortBar, share, shortTime],
     [shortBar, share],
   ].map((parts) => parts.filter((part) => part !== "").join("  "));

@@ -40,7 +40,13 @@ export const arrayCases: CaseGroup = {
         const two = await world.join({ worker: "w2" });
         const carved: Lease[] = [];
         for (const worker of [one, two, one]) carved.push(...(await worker.leases(2)));
-        assert.deepEqual(ranges(carved), [[0, 5], [5, 10], [10, 15], [15, 20], [20, 23]]);
+        assert.deepEqual(ranges(carved), [
+          [0, 5],
+          [5, 10],
+          [10, 15],
+          [15, 20],
+          [20, 23],
+        ]);
         assert.deepEqual(books(await world.counters(id)), { total: 23, running: 23 });
         await one.finish(...carved.filter((_, index) => index !== 2 && index !== 3));
         assert.deepEqual(books(await world.counters(id)), { total: 23, completed: 13, running: 10 });
@@ -66,7 +72,10 @@ export const arrayCases: CaseGroup = {
       run: async (world) => {
         const id = await world.submit(sweep(Number.MAX_SAFE_INTEGER, 7));
         const worker = await world.join();
-        assert.deepEqual(ranges(await worker.leases(2)), [[0, 7], [7, 14]]);
+        assert.deepEqual(ranges(await worker.leases(2)), [
+          [0, 7],
+          [7, 14],
+        ]);
         assert.equal((await world.counters(id)).queued, Number.MAX_SAFE_INTEGER - 14);
         await world.broker.cancel({ executionId: id });
         assert.equal((await world.counters(id)).cancelled, Number.MAX_SAFE_INTEGER);
@@ -90,7 +99,10 @@ export const arrayCases: CaseGroup = {
           await worker.deliver({ ...chunkDone(lease), durationMs: 1 });
         }
         assert.equal(next, 1_000);
-        assert.ok(Math.max(...sizes) <= 50 && sizes.slice(0, -1).every((size) => size >= 2), `sizes ${sizes.join(" ")}`);
+        assert.ok(
+          Math.max(...sizes) <= 50 && sizes.slice(0, -1).every((size) => size >= 2),
+          `sizes ${sizes.join(" ")}`,
+        );
         assert.ok(Math.max(...sizes) > (sizes[0] ?? 0), "chunks of fast items grow");
         assert.equal((await world.view(id)).state, "completed");
       },
@@ -105,8 +117,16 @@ export const arrayCases: CaseGroup = {
         assert.ok(first !== undefined && second !== undefined);
         await worker.deliver(returned(second), returned(first));
         const again = await worker.leases(4);
-        assert.deepEqual(ranges(again), [[0, 10], [10, 20], [20, 30], [30, 40]]);
-        assert.deepEqual(again.map((lease) => lease.attempt), [1, 1, 1, 1]);
+        assert.deepEqual(ranges(again), [
+          [0, 10],
+          [10, 20],
+          [20, 30],
+          [30, 40],
+        ]);
+        assert.deepEqual(
+          again.map((lease) => lease.attempt),
+          [1, 1, 1, 1],
+        );
         assert.ok(again.every((lease) => lease.token !== first.token && lease.token !== second.token));
         const view = await world.view(id);
         assert.deepEqual([view.lostAttempts, view.retries], [0, 0]);
@@ -123,8 +143,15 @@ export const arrayCases: CaseGroup = {
         assert.deepEqual(books(await world.counters(id)), { total: BILLION, queued: BILLION });
         const heir = await world.join({ worker: "heir" });
         const leases = await heir.leases(3);
-        assert.deepEqual(ranges(leases), [[0, 10], [10, 20], [20, 30]]);
-        assert.deepEqual(leases.map((lease) => lease.attempt), [2, 2, 1]);
+        assert.deepEqual(ranges(leases), [
+          [0, 10],
+          [10, 20],
+          [20, 30],
+        ]);
+        assert.deepEqual(
+          leases.map((lease) => lease.attempt),
+          [2, 2, 1],
+        );
         assert.equal((await world.view(id)).lostAttempts, 2);
       },
     },
@@ -159,13 +186,28 @@ export const arrayCases: CaseGroup = {
       name: "several arrays of one execution are told apart",
       promises: [1],
       run: async (world) => {
-        const id = await world.submit(submission([group(array(10, 10), { name: "a" }), group(array(20, 10), { name: "b" })], { kind: "sweep" }));
+        const id = await world.submit(
+          submission([group(array(10, 10), { name: "a" }), group(array(20, 10), { name: "b" })], { kind: "sweep" }),
+        );
         const worker = await world.join();
         const reply = await worker.claim(10);
-        assert.deepEqual(reply.leases.map((lease) => [lease.task, lease.start, reply.specs[lease.spec]?.name]), [[0, 0, "a"], [1, 0, "b"], [1, 10, "b"]]);
+        assert.deepEqual(
+          reply.leases.map((lease) => [lease.task, lease.start, reply.specs[lease.spec]?.name]),
+          [
+            [0, 0, "a"],
+            [1, 0, "b"],
+            [1, 10, "b"],
+          ],
+        );
         await worker.finish(...reply.leases);
         const { tasks } = await world.broker.listTasks({ executionId: id, limit: 10 });
-        assert.deepEqual(tasks.map((task) => [task.state, task.items?.completed]), [["completed", 10], ["completed", 20]]);
+        assert.deepEqual(
+          tasks.map((task) => [task.state, task.items?.completed]),
+          [
+            ["completed", 10],
+            ["completed", 20],
+          ],
+        );
       },
     },
   ],

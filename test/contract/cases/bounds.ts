@@ -1,6 +1,13 @@
 /** Bounds: everything that can grow has a limit, and going over it changes nothing. */
 import assert from "node:assert/strict";
-import { MAX_BATCH, MAX_CHUNK_ITEMS, MAX_PAYLOAD, MAX_REPLY_PAYLOAD, MAX_SUBMISSIONS_PER_CALL, MAX_TASKS_PER_CALL } from "../../../src/broker/limits.ts";
+import {
+  MAX_BATCH,
+  MAX_CHUNK_ITEMS,
+  MAX_PAYLOAD,
+  MAX_REPLY_PAYLOAD,
+  MAX_SUBMISSIONS_PER_CALL,
+  MAX_TASKS_PER_CALL,
+} from "../../../src/broker/limits.ts";
 import { completed, failed, refOf } from "../../support/outcomes.ts";
 import { array, batch, group, submission, sweep, tasks } from "../../support/submissions.ts";
 import type { CaseGroup } from "../contract-case.ts";
@@ -20,7 +27,8 @@ export const boundsCases: CaseGroup = {
       name: "a payload of the greatest size passes, a larger one does not",
       promises: [9],
       run: async (world) => {
-        const one = (input: string): ReturnType<typeof submission> => submission([group({ kind: "tasks", inputs: [input] })]);
+        const one = (input: string): ReturnType<typeof submission> =>
+          submission([group({ kind: "tasks", inputs: [input] })]);
         await world.submit(one(text(MAX_PAYLOAD)));
         const tooLarge = [
           one(TOO_LARGE),
@@ -56,8 +64,12 @@ export const boundsCases: CaseGroup = {
         await refusedWith("BATCH_TOO_LARGE", () => world.submit(submission([half, half, group(tasks(1))])));
         const id = await world.submit(submission([half, half], { open: true }));
         assert.equal((await world.counters(id)).queued, MAX_TASKS_PER_CALL);
-        await refusedWith("BATCH_TOO_LARGE", () => world.broker.extend({ executionId: id, part: 1, groups: [half, half, half], seal: false }));
-        assert.deepEqual(await world.broker.extend({ executionId: id, part: 1, groups: [half], seal: true }), { total: MAX_TASKS_PER_CALL * 1.5 });
+        await refusedWith("BATCH_TOO_LARGE", () =>
+          world.broker.extend({ executionId: id, part: 1, groups: [half, half, half], seal: false }),
+        );
+        assert.deepEqual(await world.broker.extend({ executionId: id, part: 1, groups: [half], seal: true }), {
+          total: MAX_TASKS_PER_CALL * 1.5,
+        });
         await world.broker.cancel({ executionId: id });
       },
     },
@@ -87,7 +99,9 @@ export const boundsCases: CaseGroup = {
         const leases = await worker.leases(MAX_BATCH);
         assert.equal(leases.length, MAX_BATCH);
         const last = await worker.take();
-        await refusedWith("BATCH_TOO_LARGE", () => worker.report(...[...leases, last].map((lease) => completed(lease))));
+        await refusedWith("BATCH_TOO_LARGE", () =>
+          worker.report(...[...leases, last].map((lease) => completed(lease))),
+        );
         assert.equal((await world.counters(id)).completed, 0);
         await worker.finish(...leases);
         await worker.finish(last);
@@ -110,9 +124,18 @@ export const boundsCases: CaseGroup = {
         await worker.deliver(...inputs.map((lease) => completed(lease, text(MAX_PAYLOAD))));
         // Each lease carries the results of its parents besides its input.
         const first = await worker.leases(100);
-        assert.deepEqual(first.map((lease) => lease.task - parts.length), [0, 1, 2, 3, 4, 5, 6, 7]);
-        const rest = await worker.reportAndClaim(first.map((lease) => completed(lease)), 100);
-        assert.deepEqual(rest.leases.map((lease) => lease.task - parts.length), [8, 9]);
+        assert.deepEqual(
+          first.map((lease) => lease.task - parts.length),
+          [0, 1, 2, 3, 4, 5, 6, 7],
+        );
+        const rest = await worker.reportAndClaim(
+          first.map((lease) => completed(lease)),
+          100,
+        );
+        assert.deepEqual(
+          rest.leases.map((lease) => lease.task - parts.length),
+          [8, 9],
+        );
         await worker.finish(...rest.leases);
         assert.equal((await world.view(id)).state, "completed");
       },
@@ -121,7 +144,9 @@ export const boundsCases: CaseGroup = {
       name: "handlers and sources count as texts of a claim",
       promises: [9],
       run: async (world) => {
-        const groups = Array.from({ length: 9 }, () => group(array(10, 10, { source: text(MAX_PAYLOAD) }), { handler: text(MAX_PAYLOAD) }));
+        const groups = Array.from({ length: 9 }, () =>
+          group(array(10, 10, { source: text(MAX_PAYLOAD) }), { handler: text(MAX_PAYLOAD) }),
+        );
         await world.submit(submission(groups.slice(0, 5), { kind: "sweep" }));
         await world.submit(submission(groups.slice(5), { kind: "sweep" }));
         const worker = await world.join();
@@ -140,7 +165,10 @@ export const boundsCases: CaseGroup = {
         const worker = await world.join();
         const roots = (await worker.leases(100)).filter((lease) => lease.parents === undefined);
         assert.equal(roots.length, parents.length + 1);
-        await worker.deliver(...roots.slice(0, -1).map((lease) => completed(lease, text(MAX_PAYLOAD))), completed(roots.at(-1) ?? assert.fail()));
+        await worker.deliver(
+          ...roots.slice(0, -1).map((lease) => completed(lease, text(MAX_PAYLOAD))),
+          completed(roots.at(-1) ?? assert.fail()),
+        );
         const [child] = await worker.leases(100);
         assert.equal(Object.keys(child?.parents ?? {}).length, parents.length);
         await worker.finish(child ?? assert.fail());
@@ -153,11 +181,15 @@ export const boundsCases: CaseGroup = {
         const executionId = await world.submit(batch(18));
         const worker = await world.join();
         const leases = await worker.leases(18);
-        for (const some of [leases.slice(0, 7), leases.slice(7)]) await worker.deliver(...some.map((lease) => completed(lease, text(MAX_PAYLOAD))));
+        for (const some of [leases.slice(0, 7), leases.slice(7)])
+          await worker.deliver(...some.map((lease) => completed(lease, text(MAX_PAYLOAD))));
         const page = await world.broker.readResults({ executionId, limit: 100 });
         assert.deepEqual([page.rows.length, page.done], [MAX_REPLY_PAYLOAD / MAX_PAYLOAD, false]);
         const rest = await world.broker.readResults({ executionId, limit: 100, cursor: page.cursor });
-        assert.deepEqual([...page.rows, ...rest.rows].map((row) => row.task), leases.map((lease) => lease.task));
+        assert.deepEqual(
+          [...page.rows, ...rest.rows].map((row) => row.task),
+          leases.map((lease) => lease.task),
+        );
         assert.equal(rest.done, true);
       },
     },
@@ -169,10 +201,17 @@ export const boundsCases: CaseGroup = {
         const worker = await world.join();
         const values = `[${text(MAX_REPLY_PAYLOAD / 2 - 3)}]`;
         for (const lease of await worker.leases(3)) {
-          await worker.deliver({ kind: "chunk", lease: refOf(lease), durationMs: 1, values, partial: "1", failures: [] });
+          await worker.deliver({
+            kind: "chunk",
+            lease: refOf(lease),
+            durationMs: 1,
+            values,
+            partial: "1",
+            failures: [],
+          });
         }
         const pages: (readonly (number | undefined)[])[] = [];
-        for (let cursor = 0, done = false; !done; ) {
+        for (let cursor = 0, done = false; !done;) {
           const page = await world.broker.readResults({ executionId, limit: 100, cursor });
           pages.push(page.rows.map((row) => row.start));
           ({ cursor, done } = page);

@@ -27,7 +27,9 @@ export const cancelCases: CaseGroup = {
         await worker.heartbeat();
         await world.promote();
         assert.deepEqual(await worker.leases(10), []);
-        const ends = (await allEvents(world.broker, executionId)).map((event) => event.change).filter((change) => change.kind === "execution");
+        const ends = (await allEvents(world.broker, executionId))
+          .map((event) => event.change)
+          .filter((change) => change.kind === "execution");
         assert.deepEqual(ends.at(-1), { kind: "execution", state: "cancelled", reason: "no longer needed" });
       },
     },
@@ -59,7 +61,10 @@ export const cancelCases: CaseGroup = {
         assert.deepEqual(await other.heartbeat(), { cancel: [], drain: false });
         const { cancel } = await holder.heartbeat(2);
         const told = cancel.map((lease) => [lease.executionId, lease.task, lease.start, lease.token]);
-        assert.deepEqual(told, leases.map((lease) => [executionId, 0, lease.start, lease.token]));
+        assert.deepEqual(
+          told,
+          leases.map((lease) => [executionId, 0, lease.start, lease.token]),
+        );
       },
     },
     {
@@ -74,7 +79,10 @@ export const cancelCases: CaseGroup = {
         for (let repeat = 0; repeat < 2; repeat += 1) assert.equal((await worker.heartbeat(2)).cancel.length, 2);
         assert.equal((await worker.claim()).cancel.length, 2);
         assert.deepEqual(await worker.report(done(first)), ["refused"]);
-        assert.deepEqual((await worker.heartbeat(1)).cancel.map((lease) => lease.task), [second.task]);
+        assert.deepEqual(
+          (await worker.heartbeat(1)).cancel.map((lease) => lease.task),
+          [second.task],
+        );
         assert.deepEqual(await worker.report(failed(second)), ["refused"]);
         assert.deepEqual((await worker.heartbeat()).cancel, []);
       },
@@ -121,7 +129,10 @@ export const cancelCases: CaseGroup = {
           await world.broker.cancel({ executionId });
           await victim.die();
           const view = await world.view(executionId);
-          assert.deepEqual([view.state, view.counters.cancelled, view.lostAttempts], ["cancelled", view.counters.total, 0]);
+          assert.deepEqual(
+            [view.state, view.counters.cancelled, view.lostAttempts],
+            ["cancelled", view.counters.total, 0],
+          );
           const heir = await world.join({ worker: "heir" });
           assert.deepEqual(await heir.leases(5), []);
         }
@@ -135,7 +146,10 @@ export const cancelCases: CaseGroup = {
         const other = await world.submit(batch(1, { priority: 1 }));
         await world.broker.cancel({ executionId });
         const worker = await world.join();
-        assert.deepEqual((await worker.leases(5)).map((lease) => lease.executionId), [other]);
+        assert.deepEqual(
+          (await worker.leases(5)).map((lease) => lease.executionId),
+          [other],
+        );
       },
     },
   ],

@@ -1,5 +1,6 @@
 /** Chunks that fail in part or whole: only what failed is charged, and what succeeded counts once. */
 import assert from "node:assert/strict";
+import { ascending } from "../../support/ascending.ts";
 import type { Lease } from "../../../src/broker/contract.ts";
 import type { FakeWorker } from "../../support/fake-worker.ts";
 import { chunkDone, failed, failure, itemFailures, rangeOf } from "../../support/outcomes.ts";
@@ -44,7 +45,10 @@ export const chunkFailureCases: CaseGroup = {
         await world.advance(1);
         await world.promote();
         const again = await worker.leases(5);
-        assert.deepEqual(shapes(again), [[3, 4, 2], [7, 8, 2]]);
+        assert.deepEqual(shapes(again), [
+          [3, 4, 2],
+          [7, 8, 2],
+        ]);
         await worker.finish(...again);
         const view = await world.view(id);
         assert.equal(view.state, "completed");
@@ -64,7 +68,10 @@ export const chunkFailureCases: CaseGroup = {
         assert.deepEqual(shapes(again), [[5, 6, 2]]);
         await worker.finish(...again);
         const { letters } = await world.broker.listDeadLetters({ executionId: id, limit: 10 });
-        assert.deepEqual(letters.map((letter) => [letter.start, letter.end, letter.failure.class]), [[4, 5, "invalid-input"]]);
+        assert.deepEqual(
+          letters.map((letter) => [letter.start, letter.end, letter.failure.class]),
+          [[4, 5, "invalid-input"]],
+        );
       },
     },
     {
@@ -87,7 +94,10 @@ export const chunkFailureCases: CaseGroup = {
         assert.deepEqual(books(view.counters), { total: 10, completed: 9, failed: 1 });
         assert.equal(view.firstFailure?.message, "item 3 broke");
         const { letters } = await world.broker.listDeadLetters({ executionId: id, limit: 10 });
-        assert.deepEqual(letters.map((letter) => [letter.task, letter.start, letter.end, letter.failures]), [[0, 3, 4, 4]]);
+        assert.deepEqual(
+          letters.map((letter) => [letter.task, letter.start, letter.end, letter.failures]),
+          [[0, 3, 4, 4]],
+        );
       },
     },
     {
@@ -99,7 +109,10 @@ export const chunkFailureCases: CaseGroup = {
         const view = await world.view(id);
         assert.equal(view.state, "failed");
         assert.deepEqual(books(view.counters), { total: 10, failed: 10 });
-        assert.deepEqual((await allResults(world.broker, id)).filter((row) => (row.missing ?? []).length < 10), []);
+        assert.deepEqual(
+          (await allResults(world.broker, id)).filter((row) => (row.missing ?? []).length < 10),
+          [],
+        );
       },
     },
     {
@@ -110,8 +123,10 @@ export const chunkFailureCases: CaseGroup = {
         await worker.deliver(failed(lease, failure("out-of-memory"), 4));
         assert.deepEqual(books(await world.counters(id)), { total: 10, queued: 9, scheduled: 1 });
         const rest = await worker.leases(20);
-        const items = rest.flatMap((one) => Array.from({ length: rangeOf(one).end - rangeOf(one).start }, (_, index) => rangeOf(one).start + index));
-        assert.deepEqual(items.toSorted(), [0, 1, 2, 3, 5, 6, 7, 8, 9]);
+        const items = rest.flatMap((one) =>
+          Array.from({ length: rangeOf(one).end - rangeOf(one).start }, (_, index) => rangeOf(one).start + index),
+        );
+        assert.deepEqual(ascending(items), [0, 1, 2, 3, 5, 6, 7, 8, 9]);
         await worker.finish(...rest);
         await afterBackoff(world);
         const again = await worker.take();
@@ -162,7 +177,10 @@ export const chunkFailureCases: CaseGroup = {
         await afterBackoff(world);
         const again = await worker.leases(20);
         assert.ok(again.every((one) => one.careful === true));
-        assert.equal(again.reduce((sum, one) => sum + rangeOf(one).end - rangeOf(one).start, 0), 10);
+        assert.equal(
+          again.reduce((sum, one) => sum + rangeOf(one).end - rangeOf(one).start, 0),
+          10,
+        );
         await worker.finish(...again);
         assert.deepEqual(books(await world.counters(id)), { total: 10, completed: 10 });
         assert.equal((await world.view(id)).state, "completed");
@@ -184,7 +202,10 @@ export const chunkFailureCases: CaseGroup = {
         assert.equal(view.state, "failed");
         assert.deepEqual(books(view.counters), { total: 10, failed: 10 });
         const { letters } = await world.broker.listDeadLetters({ executionId: id, limit: 20 });
-        assert.equal(letters.reduce((sum, letter) => sum + (letter.end ?? 0) - (letter.start ?? 0), 0), 10);
+        assert.equal(
+          letters.reduce((sum, letter) => sum + (letter.end ?? 0) - (letter.start ?? 0), 0),
+          10,
+        );
       },
     },
     {
@@ -205,7 +226,10 @@ export const chunkFailureCases: CaseGroup = {
         const view = await world.view(id);
         assert.deepEqual(books(view.counters), { total: 10, completed: 9, failed: 1 });
         const { letters } = await world.broker.listDeadLetters({ executionId: id, limit: 20 });
-        assert.deepEqual(letters.map((letter) => [letter.start, letter.end, letter.failure.class]), [[6, 7, "out-of-memory"]]);
+        assert.deepEqual(
+          letters.map((letter) => [letter.start, letter.end, letter.failure.class]),
+          [[6, 7, "out-of-memory"]],
+        );
       },
     },
     {
@@ -231,7 +255,10 @@ export const chunkFailureCases: CaseGroup = {
         assert.deepEqual(books(view.counters), { total: 30, completed: 29, failed: 1 });
         assert.equal(view.lostAttempts, deaths);
         const { letters } = await world.broker.listDeadLetters({ executionId: id, limit: 20 });
-        assert.deepEqual(letters.map((letter) => [letter.start, letter.end, letter.failure.class]), [[13, 14, "worker-lost"]]);
+        assert.deepEqual(
+          letters.map((letter) => [letter.start, letter.end, letter.failure.class]),
+          [[13, 14, "worker-lost"]],
+        );
         assert.ok((letters[0]?.losses ?? 0) >= 3);
       },
     },
@@ -253,7 +280,9 @@ export const chunkFailureCases: CaseGroup = {
       name: "a failed item outlives its worker's death with its count",
       promises: [3, 4],
       run: async (world) => {
-        const { id, worker, lease } = await tenItems(world, { retry: { limit: 1, baseMs: 0, factor: 1, maxMs: 0, jitter: 0, never: [] } });
+        const { id, worker, lease } = await tenItems(world, {
+          retry: { limit: 1, baseMs: 0, factor: 1, maxMs: 0, jitter: 0, never: [] },
+        });
         await worker.deliver(chunkDone(lease, itemFailures([5])));
         await world.promote();
         const second = await worker.take();
@@ -275,7 +304,10 @@ export const chunkFailureCases: CaseGroup = {
         const lease = await worker.take();
         const wrong = [chunkDone({ ...lease, end: 10 }, itemFailures([15])), failed(lease, failure(), 15)];
         for (const outcome of wrong) {
-          const verdict = await worker.report(outcome).then((verdicts) => verdicts[0], () => "refused");
+          const verdict = await worker.report(outcome).then(
+            (verdicts) => verdicts[0],
+            () => "refused",
+          );
           assert.equal(verdict, "refused");
         }
         assert.deepEqual(books(await world.counters(id)), { total: 20, running: 10, queued: 10 });
@@ -288,13 +320,22 @@ export const chunkFailureCases: CaseGroup = {
       run: async (world) => {
         const { id, worker, lease } = await tenItems(world);
         const ref = { executionId: id, task: 0, start: 0, token: lease.token };
-        const wrong = await worker.report({ kind: "completed", lease: ref, durationMs: 1, result: "1" }).then((verdicts) => verdicts[0], () => "refused");
+        const wrong = await worker.report({ kind: "completed", lease: ref, durationMs: 1, result: "1" }).then(
+          (verdicts) => verdicts[0],
+          () => "refused",
+        );
         assert.equal(wrong, "refused");
         assert.deepEqual(books(await world.counters(id)), { total: 10, running: 10 });
         const single = await world.submit(batch(1));
         const task = await worker.take();
         const chunk = { ...chunkDone(lease), lease: { executionId: single, task: 0, token: task.token } };
-        assert.equal(await worker.report(chunk).then((verdicts) => verdicts[0], () => "refused"), "refused");
+        assert.equal(
+          await worker.report(chunk).then(
+            (verdicts) => verdicts[0],
+            () => "refused",
+          ),
+          "refused",
+        );
         assert.deepEqual(books(await world.counters(single)), { total: 1, running: 1 });
         await worker.finish(lease, task);
       },

@@ -1,5 +1,6 @@
 /** Claiming: what a lease carries, who may have it, and in what order. */
 import assert from "node:assert/strict";
+import { ascending } from "../../support/ascending.ts";
 import { array, batch, group, submission, sweep, tasks } from "../../support/submissions.ts";
 import type { CaseGroup } from "../contract-case.ts";
 import { books, refusedWith } from "../world.ts";
@@ -12,7 +13,12 @@ export const claimCases: CaseGroup = {
       promises: [1],
       run: async (world) => {
         const id = await world.submit(
-          submission([group({ kind: "tasks", inputs: ['{"x":1}'] }, { name: "train", handler: '{"call":"me"}', timeoutMs: 60_000, memoryLimitMb: 512 })]),
+          submission([
+            group(
+              { kind: "tasks", inputs: ['{"x":1}'] },
+              { name: "train", handler: '{"call":"me"}', timeoutMs: 60_000, memoryLimitMb: 512 },
+            ),
+          ]),
         );
         const worker = await world.join();
         const reply = await worker.claim(10);
@@ -20,8 +26,16 @@ export const claimCases: CaseGroup = {
         assert.ok(lease !== undefined);
         assert.deepEqual([lease.executionId, lease.task, lease.attempt, lease.input], [id, 0, 1, '{"x":1}']);
         assert.ok(lease.token.length > 0);
-        assert.deepEqual([lease.start, lease.end, lease.parents, lease.replica], [undefined, undefined, undefined, undefined]);
-        assert.deepEqual(reply.specs[lease.spec], { name: "train", handler: '{"call":"me"}', timeoutMs: 60_000, memoryLimitMb: 512 });
+        assert.deepEqual(
+          [lease.start, lease.end, lease.parents, lease.replica],
+          [undefined, undefined, undefined, undefined],
+        );
+        assert.deepEqual(reply.specs[lease.spec], {
+          name: "train",
+          handler: '{"call":"me"}',
+          timeoutMs: 60_000,
+          memoryLimitMb: 512,
+        });
         assert.deepEqual([reply.cancel, reply.drain], [[], false]);
       },
     },
@@ -29,13 +43,27 @@ export const claimCases: CaseGroup = {
       name: "a chunk's lease names its range, its spec the source",
       promises: [1],
       run: async (world) => {
-        await world.submit(submission([group(array(25, 10, { source: '{"over":"grid"}' }), { name: "points" })], { kind: "sweep" }));
+        await world.submit(
+          submission([group(array(25, 10, { source: '{"over":"grid"}' }), { name: "points" })], { kind: "sweep" }),
+        );
         const worker = await world.join();
         const reply = await worker.claim(10);
-        assert.deepEqual(reply.leases.map((lease) => [lease.start, lease.end, lease.attempt]), [[0, 10, 1], [10, 20, 1], [20, 25, 1]]);
+        assert.deepEqual(
+          reply.leases.map((lease) => [lease.start, lease.end, lease.attempt]),
+          [
+            [0, 10, 1],
+            [10, 20, 1],
+            [20, 25, 1],
+          ],
+        );
         assert.equal(new Set(reply.leases.map((lease) => lease.spec)).size, 1);
         const spec = reply.specs[reply.leases[0]?.spec ?? ""];
-        assert.deepEqual(spec, { name: "points", handler: '{"kind":"test"}', source: '{"over":"grid"}', results: "keep" });
+        assert.deepEqual(spec, {
+          name: "points",
+          handler: '{"kind":"test"}',
+          source: '{"over":"grid"}',
+          results: "keep",
+        });
       },
     },
     {
@@ -47,7 +75,7 @@ export const claimCases: CaseGroup = {
         const two = await world.join({ worker: "w2" });
         const mine = await one.leases(3);
         const theirs = await two.leases(3);
-        assert.deepEqual([...mine, ...theirs].map((lease) => lease.task).toSorted(), [0, 1, 2, 3, 4]);
+        assert.deepEqual(ascending([...mine, ...theirs].map((lease) => lease.task)), [0, 1, 2, 3, 4]);
         assert.deepEqual(await one.leases(3), []);
         assert.deepEqual(books(await world.counters(id)), { total: 5, running: 5 });
       },
@@ -70,7 +98,10 @@ export const claimCases: CaseGroup = {
         const worker = await world.join();
         const order: number[] = [];
         for (const max of [1, 7, 1, 20, 21]) order.push(...(await worker.leases(max)).map((lease) => lease.task));
-        assert.deepEqual(order, Array.from({ length: 50 }, (_, index) => index));
+        assert.deepEqual(
+          order,
+          Array.from({ length: 50 }, (_, index) => index),
+        );
       },
     },
     {
@@ -113,10 +144,11 @@ export const claimCases: CaseGroup = {
         const plain = await world.join({ capabilities: [] });
         const cpu = await world.join({ worker: "w2", capabilities: ["cpu", "ssd"] });
         const both = await world.join({ worker: "w3", capabilities: ["cpu", "gpu"] });
-        const numbers = async (worker: typeof plain): Promise<number[]> => (await worker.leases(10)).map((lease) => lease.task);
+        const numbers = async (worker: typeof plain): Promise<number[]> =>
+          (await worker.leases(10)).map((lease) => lease.task);
         assert.deepEqual(await numbers(plain), [3]);
         assert.deepEqual(await numbers(cpu), [2]);
-        assert.deepEqual((await numbers(both)).toSorted(), [0, 1]);
+        assert.deepEqual(ascending(await numbers(both)), [0, 1]);
         assert.deepEqual(books(await world.counters(id)), { total: 4, running: 4 });
       },
     },
@@ -128,7 +160,10 @@ export const claimCases: CaseGroup = {
         await world.submit(sweep(1_000_000, 10, { priority: 10 }, { requires: ["gpu"] }));
         const doable = await world.submit(batch(1, { priority: 1 }));
         const worker = await world.join();
-        assert.deepEqual((await worker.leases(10)).map((lease) => lease.executionId), [doable]);
+        assert.deepEqual(
+          (await worker.leases(10)).map((lease) => lease.executionId),
+          [doable],
+        );
       },
     },
     {
@@ -140,9 +175,15 @@ export const claimCases: CaseGroup = {
         const stranger = await world.join({ pools: ["default"] });
         assert.deepEqual(await stranger.leases(5), []);
         const one = await world.join({ worker: "w2", pools: ["qa"] });
-        assert.deepEqual((await one.leases(5)).map((lease) => lease.executionId), [qa]);
+        assert.deepEqual(
+          (await one.leases(5)).map((lease) => lease.executionId),
+          [qa],
+        );
         const several = await world.join({ worker: "w3", pools: ["qa", "web", "default"] });
-        assert.deepEqual((await several.leases(5)).map((lease) => lease.executionId), [web]);
+        assert.deepEqual(
+          (await several.leases(5)).map((lease) => lease.executionId),
+          [web],
+        );
       },
     },
     {
@@ -152,7 +193,10 @@ export const claimCases: CaseGroup = {
         await world.submit(batch(2, { priority: 3 }, { pool: "a" }));
         const urgent = await world.submit(batch(2, { priority: 7 }, { pool: "b" }));
         const worker = await world.join({ pools: ["a", "b"] });
-        assert.deepEqual((await worker.leases(2)).map((lease) => lease.executionId), [urgent, urgent]);
+        assert.deepEqual(
+          (await worker.leases(2)).map((lease) => lease.executionId),
+          [urgent, urgent],
+        );
         assert.equal((await worker.leases(5)).length, 2);
       },
     },
@@ -171,7 +215,9 @@ export const claimCases: CaseGroup = {
       name: "groups of one execution may go to different pools",
       promises: [5],
       run: async (world) => {
-        const id = await world.submit(submission([group(tasks(1), { pool: "a" }), group(tasks(1, [[0]]), { pool: "b" })]));
+        const id = await world.submit(
+          submission([group(tasks(1), { pool: "a" }), group(tasks(1, [[0]]), { pool: "b" })]),
+        );
         const first = await world.join({ pools: ["a"] });
         const second = await world.join({ worker: "w2", pools: ["b"] });
         assert.deepEqual(await second.leases(), []);

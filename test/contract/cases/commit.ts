@@ -177,10 +177,27 @@ export const commitCases: CaseGroup = {
         const [first, second, third, fourth] = leases.filter((lease) => lease.executionId === singles);
         const [low, high] = leases.filter((lease) => lease.executionId === array);
         assert.ok(first && second && third && fourth && low && high);
-        const outcomes: Outcome[] = [done(first), failed(second), returned(third), chunkDone(low, itemFailures([2])), failed(high, undefined, 11)];
-        const stale: Outcome = { kind: "completed", lease: { executionId: singles, task: 3, token: `${fourth.token}x` }, durationMs: 1, result: "1" };
+        const outcomes: Outcome[] = [
+          done(first),
+          failed(second),
+          returned(third),
+          chunkDone(low, itemFailures([2])),
+          failed(high, undefined, 11),
+        ];
+        const stale: Outcome = {
+          kind: "completed",
+          lease: { executionId: singles, task: 3, token: `${fourth.token}x` },
+          durationMs: 1,
+          result: "1",
+        };
         assert.deepEqual(await worker.report(stale, ...outcomes), ["refused", ...outcomes.map(() => "accepted")]);
-        assert.deepEqual(books(await world.counters(singles)), { total: 4, completed: 1, scheduled: 1, queued: 1, running: 1 });
+        assert.deepEqual(books(await world.counters(singles)), {
+          total: 4,
+          completed: 1,
+          scheduled: 1,
+          queued: 1,
+          running: 1,
+        });
         assert.deepEqual(books(await world.counters(array)), { total: 20, completed: 9, scheduled: 2, queued: 9 });
       },
     },
@@ -214,7 +231,10 @@ export const commitCases: CaseGroup = {
         const texts = ['{"a":[1,2,{"b":null}],"ü":"\\u0000 \\" \\\\ 🙂"}', "1e400", " null "];
         const leases = await worker.leases(3);
         await worker.deliver(...leases.map((lease, index) => completed(lease, texts[index])));
-        assert.deepEqual((await allResults(world.broker, id)).map((row) => row.result), texts);
+        assert.deepEqual(
+          (await allResults(world.broker, id)).map((row) => row.result),
+          texts,
+        );
       },
     },
   ],

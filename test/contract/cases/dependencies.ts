@@ -41,7 +41,13 @@ export const dependencyCases: CaseGroup = {
         const worker = await world.join();
         const reply = await worker.reportAndClaim([completed(await worker.take(), "42")], 5);
         assert.deepEqual(reply.verdicts, ["accepted"]);
-        assert.deepEqual(reply.leases.map((lease) => [lease.task, lease.parents]), [[1, { 0: "42" }], [2, { 0: "42" }]]);
+        assert.deepEqual(
+          reply.leases.map((lease) => [lease.task, lease.parents]),
+          [
+            [1, { 0: "42" }],
+            [2, { 0: "42" }],
+          ],
+        );
       },
     },
     {
@@ -52,7 +58,10 @@ export const dependencyCases: CaseGroup = {
         const worker = await world.join();
         const parents = await worker.leases(2);
         const reply = await worker.reportAndClaim(parents.map(done), 5);
-        assert.deepEqual(reply.leases.map((lease) => lease.task), [2]);
+        assert.deepEqual(
+          reply.leases.map((lease) => lease.task),
+          [2],
+        );
         await worker.finish(...reply.leases);
         assert.equal((await world.view(id)).state, "completed");
       },
@@ -166,7 +175,9 @@ export const dependencyCases: CaseGroup = {
       name: "a task that waits for an array whose items were lost with their workers is skipped",
       promises: [3],
       run: async (world) => {
-        const id = await world.submit(submission([group(array(4, 4), { maxLosses: 1 }), group(tasks(1, [[0]]))], { kind: "workflow" }));
+        const id = await world.submit(
+          submission([group(array(4, 4), { maxLosses: 1 }), group(tasks(1, [[0]]))], { kind: "workflow" }),
+        );
         const worker = await world.join();
         await worker.take();
         await worker.die();

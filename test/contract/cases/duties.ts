@@ -5,7 +5,12 @@ import { batch, sweep } from "../../support/submissions.ts";
 import type { CaseGroup } from "../contract-case.ts";
 import { books, type World } from "../world.ts";
 
-function lead(world: World, holder: string, lease = "duties", ttlMs = 3_000): Promise<{ leader: boolean; term: number }> {
+function lead(
+  world: World,
+  holder: string,
+  lease = "duties",
+  ttlMs = 3_000,
+): Promise<{ leader: boolean; term: number }> {
   return world.broker.lead({ lease, holder, ttlMs });
 }
 
@@ -89,7 +94,10 @@ export const dutyCases: CaseGroup = {
         assert.deepEqual(books(await world.counters(id)), { total: 1, scheduled: 1 });
         const { tasks } = await world.broker.listTasks({ executionId: id, limit: 1 });
         assert.deepEqual([tasks[0]?.failures, tasks[0]?.losses, tasks[0]?.lastFailure?.class], [1, 0, "timeout"]);
-        assert.deepEqual((await worker.heartbeat(1)).cancel.map((ref) => ref.token), [lease.token]);
+        assert.deepEqual(
+          (await worker.heartbeat(1)).cancel.map((ref) => ref.token),
+          [lease.token],
+        );
         assert.deepEqual(await worker.report(done(lease)), ["refused"]);
         assert.deepEqual((await worker.heartbeat()).cancel, []);
         await passes(world, 5_000, [worker]);
@@ -126,7 +134,10 @@ export const dutyCases: CaseGroup = {
         await passes(world, 5_000, [worker]);
         await world.promote();
         for (let leases = await worker.leases(10); leases.length > 0; leases = await worker.leases(10)) {
-          assert.ok(leases.every((one) => one.careful === true), "the item that hangs has to be found");
+          assert.ok(
+            leases.every((one) => one.careful === true),
+            "the item that hangs has to be found",
+          );
           await worker.finish(...leases);
         }
         assert.equal((await world.view(id)).state, "completed");
@@ -157,7 +168,12 @@ export const dutyCases: CaseGroup = {
       promises: [9],
       run: async (world) => {
         const { broker } = world;
-        for (const reply of [await broker.reapSessions({ limit: 5 }), await broker.promoteDue({ limit: 5 }), await broker.reapOverdue({ limit: 5 }), await broker.purge({ limit: 5 })]) {
+        for (const reply of [
+          await broker.reapSessions({ limit: 5 }),
+          await broker.promoteDue({ limit: 5 }),
+          await broker.reapOverdue({ limit: 5 }),
+          await broker.purge({ limit: 5 }),
+        ]) {
           assert.deepEqual(reply, { handled: 0, more: false });
         }
         assert.deepEqual(await broker.pendingVerifications({ limit: 5 }), { pending: [] });

@@ -40,7 +40,10 @@ export const extendCases: CaseGroup = {
         assert.deepEqual(await world.broker.extend(part(id, 1, [group(tasks(2))])), { total: 2 });
         const worker = await world.join();
         const leases = await worker.leases(5);
-        assert.deepEqual(leases.map((lease) => lease.task), [0, 1]);
+        assert.deepEqual(
+          leases.map((lease) => lease.task),
+          [0, 1],
+        );
         await worker.finish(...leases);
         await world.broker.extend(part(id, 2, [], true));
         assert.equal((await world.view(id)).state, "completed");
@@ -51,10 +54,21 @@ export const extendCases: CaseGroup = {
       promises: [7],
       run: async (world) => {
         const id = await openBatch(world, 2);
-        await world.broker.extend(part(id, 1, [group(tasks(2), { name: "second" }), group({ ...tasks(1), inputs: ['"x"'] })]));
+        await world.broker.extend(
+          part(id, 1, [group(tasks(2), { name: "second" }), group({ ...tasks(1), inputs: ['"x"'] })]),
+        );
         const worker = await world.join();
         const leases = await worker.leases(10);
-        assert.deepEqual(leases.map((lease) => [lease.task, lease.input]), [[0, "0"], [1, "1"], [2, "0"], [3, "1"], [4, '"x"']]);
+        assert.deepEqual(
+          leases.map((lease) => [lease.task, lease.input]),
+          [
+            [0, "0"],
+            [1, "1"],
+            [2, "0"],
+            [3, "1"],
+            [4, '"x"'],
+          ],
+        );
         await world.broker.cancel({ executionId: id });
       },
     },
@@ -163,10 +177,18 @@ export const extendCases: CaseGroup = {
       promises: [9],
       run: async (world) => {
         const id = await openBatch(world);
-        assert.deepEqual(await world.broker.extend(part(id, 1, sweep(1_000_000_000, 10).groups)), { total: 1_000_000_001 });
+        assert.deepEqual(await world.broker.extend(part(id, 1, sweep(1_000_000_000, 10).groups)), {
+          total: 1_000_000_001,
+        });
         const worker = await world.join();
         const leases = await worker.leases(2);
-        assert.deepEqual(leases.map((lease) => [lease.task, lease.start, lease.end]), [[0, undefined, undefined], [1, 0, 10]]);
+        assert.deepEqual(
+          leases.map((lease) => [lease.task, lease.start, lease.end]),
+          [
+            [0, undefined, undefined],
+            [1, 0, 10],
+          ],
+        );
         await world.broker.cancel({ executionId: id });
       },
     },

@@ -5,7 +5,10 @@ import type { CaseGroup } from "../contract-case.ts";
 import type { World } from "../world.ts";
 
 /** Claims `rounds` times `max` leases and tells how many of each execution there were. */
-async function shares(world: World, claims: { rounds: number; max: number; finish: boolean }): Promise<Map<string, number>> {
+async function shares(
+  world: World,
+  claims: { rounds: number; max: number; finish: boolean },
+): Promise<Map<string, number>> {
   const worker = await world.join();
   const counts = new Map<string, number>();
   for (let round = 0; round < claims.rounds; round += 1) {
@@ -50,7 +53,11 @@ export const fairnessCases: CaseGroup = {
       name: "executions of equal priority share within large claims",
       promises: [5],
       run: async (world) => {
-        const ids = [await world.submit(batch(1_000)), await world.submit(sweep(1_000_000, 10)), await world.submit(batch(1_000))];
+        const ids = [
+          await world.submit(batch(1_000)),
+          await world.submit(sweep(1_000_000, 10)),
+          await world.submit(batch(1_000)),
+        ];
         const counts = await shares(world, { rounds: 12, max: 50, finish: true });
         for (const id of ids) assertNear(counts.get(id), 200);
       },
@@ -88,7 +95,8 @@ export const fairnessCases: CaseGroup = {
       promises: [5],
       run: async (world) => {
         const ids: string[] = [];
-        for (let count = 0; count < 10; count += 1) ids.push(await world.submit(sweep(1_000_000_000, 10 * (count + 1))));
+        for (let count = 0; count < 10; count += 1)
+          ids.push(await world.submit(sweep(1_000_000_000, 10 * (count + 1))));
         const counts = await shares(world, { rounds: 50, max: 2, finish: true });
         for (const id of ids) assertNear(counts.get(id), 10);
       },

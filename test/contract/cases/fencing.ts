@@ -143,7 +143,10 @@ export const fencingCases: CaseGroup = {
           { ...chunkDone(chunk), lease: { ...refOf(chunk), start: 1_000 } },
           { ...chunkDone(chunk), lease: { ...refOf(chunk), replica: 1 } },
         ];
-        assert.deepEqual(await worker.report(...wrong), wrong.map(() => "refused"));
+        assert.deepEqual(
+          await worker.report(...wrong),
+          wrong.map(() => "refused"),
+        );
         await worker.finish(...leases);
         assert.deepEqual(books(await world.counters(single)), { total: 1, completed: 1 });
         assert.deepEqual(books(await world.counters(arrayId)), { total: 20, completed: 20 });
@@ -193,7 +196,10 @@ export const fencingCases: CaseGroup = {
         const lease = await holder.take();
         const outcomes = [...stale.map((one) => completed(one, '"stale"')), completed(lease, '"right"')];
         assert.deepEqual(await holder.report(...outcomes), [...stale.map(() => "refused"), "accepted"]);
-        assert.deepEqual((await allResults(world.broker, id)).map((row) => [row.result, row.attempt]), [['"right"', 6]]);
+        assert.deepEqual(
+          (await allResults(world.broker, id)).map((row) => [row.result, row.attempt]),
+          [['"right"', 6]],
+        );
       },
     },
   ],

@@ -22,7 +22,13 @@ export const reconcileCases: CaseGroup = {
         assert.deepEqual(books(await world.counters(id)), { total: 4, queued: 2, running: 2 });
         const heir = await world.join({ worker: "heir" });
         const rest = await heir.leases(4);
-        assert.deepEqual(rest.map((lease) => [lease.task, lease.attempt]), [[2, 1], [3, 1]]);
+        assert.deepEqual(
+          rest.map((lease) => [lease.task, lease.attempt]),
+          [
+            [2, 1],
+            [3, 1],
+          ],
+        );
         await worker.finish(first, second);
         await heir.finish(...rest);
         const view = await world.view(id);
@@ -39,10 +45,22 @@ export const reconcileCases: CaseGroup = {
         const two = await world.join({ worker: "two" });
         await one.finish(await one.take());
         const leases = await two.leases(2);
-        assert.deepEqual(leases.map((lease) => [lease.start, lease.replica]), [[0, 1], [10, undefined]]);
+        assert.deepEqual(
+          leases.map((lease) => [lease.start, lease.replica]),
+          [
+            [0, 1],
+            [10, undefined],
+          ],
+        );
         assert.deepEqual(await two.reconcile(), { returned: 2, lost: [] });
         const again = await two.leases(2);
-        assert.deepEqual(again.map((lease) => [lease.start, lease.replica, lease.attempt]), [[0, 1, 1], [10, undefined, 1]]);
+        assert.deepEqual(
+          again.map((lease) => [lease.start, lease.replica, lease.attempt]),
+          [
+            [0, 1, 1],
+            [10, undefined, 1],
+          ],
+        );
         assert.deepEqual(await two.reconcile(...again), { returned: 0, lost: [] });
         await two.finish(...again);
         await one.finish(await one.take());

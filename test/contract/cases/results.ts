@@ -21,7 +21,14 @@ export const resultCases: CaseGroup = {
         await world.advance(250);
         await worker.deliver({ ...completed(lease, '"answer"'), durationMs: 240 });
         const reply = await world.broker.readResults({ executionId, limit: 10 });
-        const expected: ResultRow = { task: 0, result: '"answer"', worker: "ada", attempt: 1, durationMs: 240, at: world.clock.now() };
+        const expected: ResultRow = {
+          task: 0,
+          result: '"answer"',
+          worker: "ada",
+          attempt: 1,
+          durationMs: 240,
+          at: world.clock.now(),
+        };
         assert.deepEqual([reply.rows, reply.done], [[expected], true]);
       },
     },
@@ -50,13 +57,19 @@ export const resultCases: CaseGroup = {
         const executionId = await world.submit(batch(20));
         const worker = await world.join();
         const leases = await worker.leases(20);
-        const order = leases.map((lease) => lease.task).toSorted((left, right) => ((left * 7) % 20) - ((right * 7) % 20));
+        const order = leases
+          .map((lease) => lease.task)
+          .toSorted((left, right) => ((left * 7) % 20) - ((right * 7) % 20));
         for (const task of order) await worker.finish(...leases.filter((lease) => lease.task === task));
         const rows: number[] = [];
         const cursors: (number | undefined)[] = [undefined];
-        for (let more = true; more; ) {
+        for (let more = true; more;) {
           const cursor = cursors.at(-1);
-          const page = await world.broker.readResults({ executionId, limit: 3, ...(cursor === undefined ? {} : { cursor }) });
+          const page = await world.broker.readResults({
+            executionId,
+            limit: 3,
+            ...(cursor === undefined ? {} : { cursor }),
+          });
           assert.ok(page.rows.length <= 3);
           rows.push(...page.rows.map((row) => row.task));
           cursors.push(page.cursor);
@@ -64,8 +77,15 @@ export const resultCases: CaseGroup = {
         }
         assert.deepEqual(rows, order);
         for (const [index, cursor] of cursors.entries()) {
-          const rest = await world.broker.readResults({ executionId, limit: 1_000, ...(cursor === undefined ? {} : { cursor }) });
-          assert.deepEqual(rest.rows.map((row) => row.task), order.slice(index * 3));
+          const rest = await world.broker.readResults({
+            executionId,
+            limit: 1_000,
+            ...(cursor === undefined ? {} : { cursor }),
+          });
+          assert.deepEqual(
+            rest.rows.map((row) => row.task),
+            order.slice(index * 3),
+          );
         }
       },
     },
@@ -83,7 +103,9 @@ export const resultCases: CaseGroup = {
         await worker.finish(second);
         const page = await waiting.promise;
         assert.deepEqual([page.rows.map((row) => row.task), page.done], [[1], false]);
-        const last = new PendingCall(world.broker.readResults({ executionId, limit: 10, cursor: page.cursor, waitMs: 30_000 }));
+        const last = new PendingCall(
+          world.broker.readResults({ executionId, limit: 10, cursor: page.cursor, waitMs: 30_000 }),
+        );
         await world.settle();
         await worker.finish(first);
         const end = await last.promise;
@@ -143,21 +165,35 @@ export const resultCases: CaseGroup = {
         const worker = await world.join();
         await worker.deliver(...(await worker.leases(2)).map(done));
         const { rows } = await world.broker.readResults({ executionId, limit: 10, partialsOnly: true });
-        assert.deepEqual(rows.map((row) => [row.start, row.end, row.partial, row.values]), [[0, 5, "5", undefined], [5, 10, "5", undefined]]);
+        assert.deepEqual(
+          rows.map((row) => [row.start, row.end, row.partial, row.values]),
+          [
+            [0, 5, "5", undefined],
+            [5, 10, "5", undefined],
+          ],
+        );
       },
     },
     {
       name: "where results are discarded only the partials are kept",
       promises: [9],
       run: async (world) => {
-        const executionId = await world.submit(submission([group(array(10, 5, { results: "discard" }))], { kind: "sweep" }));
+        const executionId = await world.submit(
+          submission([group(array(10, 5, { results: "discard" }))], { kind: "sweep" }),
+        );
         const worker = await world.join();
         for (const lease of await worker.leases(2)) {
           const { values: _values, ...outcome } = chunkDone(lease);
           await worker.deliver(outcome);
         }
         const rows = await allResults(world.broker, executionId);
-        assert.deepEqual(rows.map((row) => [row.start, row.end, row.partial, row.values]), [[0, 5, "5", undefined], [5, 10, "5", undefined]]);
+        assert.deepEqual(
+          rows.map((row) => [row.start, row.end, row.partial, row.values]),
+          [
+            [0, 5, "5", undefined],
+            [5, 10, "5", undefined],
+          ],
+        );
       },
     },
     {

@@ -27,7 +27,7 @@ export const retentionCases: CaseGroup = {
         assert.equal((await world.broker.purge({ limit: 10 })).handled, 0);
         assert.equal((await world.view(id)).state, "completed");
         await world.advance(2);
-        for (let more = true; more; ) more = (await world.broker.purge({ limit: 10 })).more;
+        for (let more = true; more;) more = (await world.broker.purge({ limit: 10 })).more;
         await refusedWith("EXECUTION_NOT_FOUND", () => world.view(id));
         await refusedWith("EXECUTION_NOT_FOUND", () => world.broker.readResults({ executionId: id, limit: 10 }));
         await refusedWith("EXECUTION_NOT_FOUND", () => world.broker.listTasks({ executionId: id, limit: 10 }));

@@ -28,7 +28,10 @@ export const retryCases: CaseGroup = {
         await worker.deliver(failed(await worker.take(), failure("user-error", "failure 1")));
         for (const [index, backoffMs] of [5_000, 10_000, 20_000].entries()) {
           const { tasks } = await world.broker.listTasks({ executionId: id, limit: 1 });
-          assert.deepEqual([tasks[0]?.state, tasks[0]?.failures, tasks[0]?.notBefore], ["scheduled", index + 1, world.clock.now() + backoffMs]);
+          assert.deepEqual(
+            [tasks[0]?.state, tasks[0]?.failures, tasks[0]?.notBefore],
+            ["scheduled", index + 1, world.clock.now() + backoffMs],
+          );
           await world.advance(backoffMs - 1);
           const early = await world.promote();
           assert.deepEqual([early.handled, early.more, early.nextAt], [0, false, world.clock.now() + 1]);
@@ -48,7 +51,10 @@ export const retryCases: CaseGroup = {
         assert.equal(view.retries, 3);
         assert.equal(view.lostAttempts, 0);
         const { letters } = await world.broker.listDeadLetters({ executionId: id, limit: 10 });
-        assert.deepEqual(letters.map((letter) => [letter.task, letter.failures, letter.losses, letter.failure.message]), [[0, 4, 0, "failure 4"]]);
+        assert.deepEqual(
+          letters.map((letter) => [letter.task, letter.failures, letter.losses, letter.failure.message]),
+          [[0, 4, 0, "failure 4"]],
+        );
       },
     },
     {
@@ -123,7 +129,10 @@ export const retryCases: CaseGroup = {
         await worker.deliver(...(await worker.leases(20)).map((lease) => failed(lease)));
         const { tasks } = await world.broker.listTasks({ executionId: id, limit: 20 });
         const delays = tasks.map((task) => (task.notBefore ?? 0) - world.clock.now());
-        assert.ok(delays.every((delayMs) => delayMs >= 2_500 && delayMs <= 5_000), delays.join(" "));
+        assert.ok(
+          delays.every((delayMs) => delayMs >= 2_500 && delayMs <= 5_000),
+          delays.join(" "),
+        );
         assert.ok(new Set(delays).size > 1, "delays differ");
         await world.advance(5_000);
         await world.promote();
@@ -143,10 +152,16 @@ export const retryCases: CaseGroup = {
         await world.advance(5_000);
         const first = await world.promote(3);
         assert.deepEqual([first.handled, first.more], [3, true]);
-        assert.deepEqual((await worker.leases(10)).map((lease) => lease.task), [0, 1, 2]);
+        assert.deepEqual(
+          (await worker.leases(10)).map((lease) => lease.task),
+          [0, 1, 2],
+        );
         const second = await world.promote(3);
         assert.deepEqual([second.handled, second.more, second.nextAt], [2, false, undefined]);
-        assert.deepEqual((await worker.leases(10)).map((lease) => lease.task), [3, 4]);
+        assert.deepEqual(
+          (await worker.leases(10)).map((lease) => lease.task),
+          [3, 4],
+        );
       },
     },
     {
@@ -175,7 +190,10 @@ export const retryCases: CaseGroup = {
         assert.equal(view.state, "failed");
         assert.equal(view.firstFailure?.class, "worker-lost");
         const { letters } = await world.broker.listDeadLetters({ executionId: id, limit: 10 });
-        assert.deepEqual(letters.map((letter) => [letter.losses, letter.failures, letter.failure.class]), [[3, 0, "worker-lost"]]);
+        assert.deepEqual(
+          letters.map((letter) => [letter.losses, letter.failures, letter.failure.class]),
+          [[3, 0, "worker-lost"]],
+        );
         const fourth = await world.join({ worker: "fourth" });
         assert.deepEqual(await fourth.leases(), []);
       },
@@ -210,7 +228,10 @@ export const retryCases: CaseGroup = {
         }
         await worker.finish(await worker.take());
         const { tasks } = await world.broker.listTasks({ executionId: id, limit: 1 });
-        assert.deepEqual([tasks[0]?.state, tasks[0]?.attempts, tasks[0]?.failures, tasks[0]?.losses], ["completed", 6, 3, 2]);
+        assert.deepEqual(
+          [tasks[0]?.state, tasks[0]?.attempts, tasks[0]?.failures, tasks[0]?.losses],
+          ["completed", 6, 3, 2],
+        );
       },
     },
     {
@@ -228,7 +249,10 @@ export const retryCases: CaseGroup = {
         const view = await world.view(id);
         assert.equal(view.state, "failed");
         assert.deepEqual(books(view.counters), { total: 10, failed: 2, cancelled: 8 });
-        assert.deepEqual((await worker.heartbeat()).cancel.map((lease) => lease.task), [third.task]);
+        assert.deepEqual(
+          (await worker.heartbeat()).cancel.map((lease) => lease.task),
+          [third.task],
+        );
         assert.deepEqual(await worker.report(done(third)), ["refused"]);
       },
     },

@@ -13,7 +13,14 @@ export const sessionCases: CaseGroup = {
       promises: [4],
       settings: { heartbeatMs: 700, deadAfterMs: 3_000 },
       run: async (world) => {
-        const reply = await world.broker.openSession({ worker: "w", host: "h", pid: 1, pools: ["default"], capabilities: [], slots: 1 });
+        const reply = await world.broker.openSession({
+          worker: "w",
+          host: "h",
+          pid: 1,
+          pools: ["default"],
+          capabilities: [],
+          slots: 1,
+        });
         assert.deepEqual([reply.heartbeatMs, reply.deadAfterMs], [700, 3_000]);
         assert.ok(reply.session.length > 0);
       },
@@ -28,7 +35,9 @@ export const sessionCases: CaseGroup = {
         await world.advance(4_999);
         const early = await world.reap();
         assert.equal(early.handled, 0);
-        assert.ok(early.nextAt !== undefined && early.nextAt > world.clock.now() && early.nextAt <= world.clock.now() + 2);
+        assert.ok(
+          early.nextAt !== undefined && early.nextAt > world.clock.now() && early.nextAt <= world.clock.now() + 2,
+        );
         await world.advance(2);
         const reaped = await world.reap();
         assert.ok(reaped.handled >= 1);
@@ -102,7 +111,14 @@ export const sessionCases: CaseGroup = {
         await victim.die();
         const heir = await world.join({ worker: "heir" });
         const leases = await heir.leases(3);
-        assert.deepEqual(leases.map((lease) => [lease.task, lease.attempt]), [[0, 2], [1, 2], [2, 2]]);
+        assert.deepEqual(
+          leases.map((lease) => [lease.task, lease.attempt]),
+          [
+            [0, 2],
+            [1, 2],
+            [2, 2],
+          ],
+        );
         assert.equal((await world.view(id)).lostAttempts, 3);
       },
     },
@@ -116,11 +132,25 @@ export const sessionCases: CaseGroup = {
         await leaver.leave();
         const heir = await world.join({ worker: "heir" });
         const leases = await heir.leases(3);
-        assert.deepEqual(leases.map((lease) => [lease.task, lease.attempt]), [[0, 1], [1, 1], [2, 1]]);
+        assert.deepEqual(
+          leases.map((lease) => [lease.task, lease.attempt]),
+          [
+            [0, 1],
+            [1, 1],
+            [2, 1],
+          ],
+        );
         const view = await world.view(id);
         assert.deepEqual([view.lostAttempts, view.retries], [0, 0]);
         const { tasks } = await world.broker.listTasks({ executionId: id, limit: 3 });
-        assert.deepEqual(tasks.map((task) => [task.failures, task.losses]), [[0, 0], [0, 0], [0, 0]]);
+        assert.deepEqual(
+          tasks.map((task) => [task.failures, task.losses]),
+          [
+            [0, 0],
+            [0, 0],
+            [0, 0],
+          ],
+        );
       },
     },
     {
@@ -182,7 +212,14 @@ export const sessionCases: CaseGroup = {
       run: async (world) => {
         await world.submit(sweep(100, 10));
         const openedAt = world.clock.now();
-        const busy = await world.join({ worker: "busy", host: "here", pid: 77, pools: ["default", "qa"], capabilities: ["cpu", "ssd"], slots: 4 });
+        const busy = await world.join({
+          worker: "busy",
+          host: "here",
+          pid: 77,
+          pools: ["default", "qa"],
+          capabilities: ["cpu", "ssd"],
+          slots: 4,
+        });
         const left = await world.join({ worker: "left" });
         const dead = await world.join({ worker: "dead" });
         const [first] = await busy.leases(3);

@@ -50,7 +50,9 @@ export const submitCases: CaseGroup = {
       name: "several submissions of one call get their receipts in order",
       promises: [9],
       run: async (world) => {
-        const { executions } = await world.broker.submit({ submissions: [batch(1, { name: "a" }), sweep(10, 5, { name: "b" })] });
+        const { executions } = await world.broker.submit({
+          submissions: [batch(1, { name: "a" }), sweep(10, 5, { name: "b" })],
+        });
         assert.equal(executions.length, 2);
         const names: string[] = [];
         for (const receipt of executions) {
@@ -77,9 +79,14 @@ export const submitCases: CaseGroup = {
       name: "the same key twice in one call is one execution",
       promises: [7],
       run: async (world) => {
-        const { executions } = await world.broker.submit({ submissions: [batch(2, { key: "k" }), batch(2, { key: "k" })] });
+        const { executions } = await world.broker.submit({
+          submissions: [batch(2, { key: "k" }), batch(2, { key: "k" })],
+        });
         assert.equal(executions[0]?.executionId, executions[1]?.executionId);
-        assert.deepEqual(executions.map((receipt) => receipt.created), [true, false]);
+        assert.deepEqual(
+          executions.map((receipt) => receipt.created),
+          [true, false],
+        );
         assert.equal((await world.broker.listExecutions({ limit: 10 })).executions.length, 1);
       },
     },
@@ -108,7 +115,9 @@ export const submitCases: CaseGroup = {
         await world.submit(batch(2, { key: "k" }));
         const different = [batch(3, { key: "k" }), sweep(2, 1, { key: "k" }), batch(2, { key: "k", priority: 6 })];
         for (const other of different) {
-          await refusedWith("KEY_CONFLICT", () => world.broker.submit({ submissions: [batch(1, { key: "new" }), other] }));
+          await refusedWith("KEY_CONFLICT", () =>
+            world.broker.submit({ submissions: [batch(1, { key: "new" }), other] }),
+          );
         }
         const sameShape = submission([group({ kind: "tasks", inputs: ["0", "7"] })], { key: "k" });
         await refusedWith("KEY_CONFLICT", () => world.submit(sameShape));
@@ -156,7 +165,8 @@ export const submitCases: CaseGroup = {
       name: "nothing to do is refused, so that an empty list is noticed where it arose",
       promises: [9],
       run: async (world) => {
-        for (const empty of [submission([]), batch(0), sweep(0, 10)]) await refusedWith("INVALID_REQUEST", () => world.submit(empty));
+        for (const empty of [submission([]), batch(0), sweep(0, 10)])
+          await refusedWith("INVALID_REQUEST", () => world.submit(empty));
       },
     },
     {

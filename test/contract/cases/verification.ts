@@ -15,7 +15,10 @@ function verified(length: number, verify: Partial<VerifyPlan> = {}, changes: Par
 }
 
 /** Two workers on a sweep of one chunk that the first of them has committed. */
-async function oneChunkDone(world: World, verify: Partial<VerifyPlan> = {}): Promise<{ id: string; first: FakeWorker; second: FakeWorker }> {
+async function oneChunkDone(
+  world: World,
+  verify: Partial<VerifyPlan> = {},
+): Promise<{ id: string; first: FakeWorker; second: FakeWorker }> {
   const id = await world.submit(verified(10, verify));
   const first = await world.join({ worker: "first" });
   const second = await world.join({ worker: "second" });
@@ -74,7 +77,10 @@ export const verificationCases: CaseGroup = {
         assert.deepEqual(books(await world.counters(id)), { total: 10, completed: 10 });
         await second.finish(await second.take());
         assert.deepEqual(books(await world.counters(id)), { total: 10, completed: 10 });
-        assert.deepEqual((await allResults(world.broker, id)).map((row) => row.worker), ["first"]);
+        assert.deepEqual(
+          (await allResults(world.broker, id)).map((row) => row.worker),
+          ["first"],
+        );
         await world.broker.judgeVerifications({ verdicts: [{ executionId: id, task: 0, start: 0 }] });
       },
     },
@@ -90,7 +96,10 @@ export const verificationCases: CaseGroup = {
         assert.equal((await world.view(id)).state, "completed");
         const told = await report(world, id);
         assert.deepEqual(numbers(told), [1, 1, 0, 0, 0]);
-        assert.deepEqual(told.byWorker, { first: { compared: 1, disagreed: 0 }, second: { compared: 1, disagreed: 0 } });
+        assert.deepEqual(told.byWorker, {
+          first: { compared: 1, disagreed: 0 },
+          second: { compared: 1, disagreed: 0 },
+        });
       },
     },
     {
@@ -104,7 +113,10 @@ export const verificationCases: CaseGroup = {
         await world.broker.judgeVerifications({ verdicts: [verdict] });
         const told = await report(world, id);
         assert.deepEqual(numbers(told), [1, 0, 1, 0, 0]);
-        assert.deepEqual(told.byWorker, { first: { compared: 1, disagreed: 0 }, second: { compared: 1, disagreed: 1 } });
+        assert.deepEqual(told.byWorker, {
+          first: { compared: 1, disagreed: 0 },
+          second: { compared: 1, disagreed: 1 },
+        });
         assert.deepEqual(told.disagreements, [{ task: 0, start: 0, end: 10, item: 3, workers: ["second"] }]);
         assert.equal((await world.view(id)).state, "completed");
         assert.equal((await allResults(world.broker, id))[0]?.values, "[0,1,2,3,4,5,6,7,8,9]");
@@ -192,7 +204,10 @@ export const verificationCases: CaseGroup = {
         const third = await world.join({ worker: "third" });
         await third.finish(await third.take());
         const { pending } = await world.broker.pendingVerifications({ limit: 10 });
-        assert.deepEqual(pending[0]?.copies.map((copy) => copy.worker), ["first", "third"]);
+        assert.deepEqual(
+          pending[0]?.copies.map((copy) => copy.worker),
+          ["first", "third"],
+        );
         await world.broker.judgeVerifications({ verdicts: [{ executionId: id, task: 0, start: 0 }] });
         assert.deepEqual((await world.view(id)).state, "completed");
       },
@@ -235,7 +250,8 @@ export const verificationCases: CaseGroup = {
       run: async (world) => {
         const id = await world.submit(verified(4_000, { sample: 0.25 }));
         const first = await world.join({ worker: "first" });
-        for (let leases = await first.leases(100); leases.length > 0; leases = await first.leases(100)) await first.finish(...leases);
+        for (let leases = await first.leases(100); leases.length > 0; leases = await first.leases(100))
+          await first.finish(...leases);
         const { sampled } = await report(world, id);
         assert.ok(sampled > 60 && sampled < 140, `${sampled} of 400 chunks`);
         const second = await world.join({ worker: "second" });

@@ -74,19 +74,27 @@ export const viewCases: CaseGroup = {
       name: "tasks are listed in order, by page and by state",
       promises: [9],
       run: async (world) => {
-        const executionId = await world.submit(submission([group(tasks(4, [[], [0], [], []]), { name: "alpha" }), group(array(10, 5), { name: "beta", pool: "qa" })]));
+        const executionId = await world.submit(
+          submission([
+            group(tasks(4, [[], [0], [], []]), { name: "alpha" }),
+            group(array(10, 5), { name: "beta", pool: "qa" }),
+          ]),
+        );
         const worker = await world.join({ worker: "w1" });
         const [first, second] = await worker.leases(2);
         assert.ok(first !== undefined && second !== undefined);
         await worker.deliver(failed(second));
         const { tasks: all } = await world.broker.listTasks({ executionId, limit: 10 });
-        assert.deepEqual(all.map((task) => [task.task, task.name, task.pool, task.state]), [
-          [0, "alpha", "default", "running"],
-          [1, "alpha", "default", "blocked"],
-          [2, "alpha", "default", "scheduled"],
-          [3, "alpha", "default", "queued"],
-          [4, "beta", "qa", "queued"],
-        ]);
+        assert.deepEqual(
+          all.map((task) => [task.task, task.name, task.pool, task.state]),
+          [
+            [0, "alpha", "default", "running"],
+            [1, "alpha", "default", "blocked"],
+            [2, "alpha", "default", "scheduled"],
+            [3, "alpha", "default", "queued"],
+            [4, "beta", "qa", "queued"],
+          ],
+        );
         assert.equal(all[0]?.worker, "w1");
         assert.deepEqual(books(all[4]?.items ?? (await world.counters(executionId))), { total: 10, queued: 10 });
         const numbers = async (params: object): Promise<number[]> =>
@@ -103,14 +111,29 @@ export const viewCases: CaseGroup = {
       run: async (world) => {
         const executionId = await world.submit(batch(1));
         const worker = await world.join();
-        await worker.deliver(failed(await worker.take(), { class: "network", message: "no route", code: "EHOSTUNREACH", stack: "at home" }));
+        await worker.deliver(
+          failed(await worker.take(), {
+            class: "network",
+            message: "no route",
+            code: "EHOSTUNREACH",
+            stack: "at home",
+          }),
+        );
         const [waiting] = (await world.broker.listTasks({ executionId, limit: 1 })).tasks;
-        assert.deepEqual(waiting?.lastFailure, { class: "network", message: "no route", code: "EHOSTUNREACH", stack: "at home" });
+        assert.deepEqual(waiting?.lastFailure, {
+          class: "network",
+          message: "no route",
+          code: "EHOSTUNREACH",
+          stack: "at home",
+        });
         await world.advance(5_000);
         await world.promote();
         await worker.deliver(completed(await worker.take(), '"fine"'));
         const [ended] = (await world.broker.listTasks({ executionId, limit: 1 })).tasks;
-        assert.deepEqual([ended?.state, ended?.result, ended?.attempts, ended?.failures], ["completed", '"fine"', 2, 1]);
+        assert.deepEqual(
+          [ended?.state, ended?.result, ended?.attempts, ended?.failures],
+          ["completed", '"fine"', 2, 1],
+        );
       },
     },
     {
@@ -121,7 +144,8 @@ export const viewCases: CaseGroup = {
         await world.submit(batch(2, {}, { pool: "qa" }));
         const worker = await world.join({ pools: ["default", "qa"] });
         const leases = await worker.leases(3);
-        const pools = async (): Promise<unknown> => (await world.broker.listPools()).pools.toSorted((left, right) => left.pool.localeCompare(right.pool));
+        const pools = async (): Promise<unknown> =>
+          (await world.broker.listPools()).pools.toSorted((left, right) => left.pool.localeCompare(right.pool));
         const inQa = leases.filter((lease) => lease.executionId !== leases[0]?.executionId).length;
         assert.deepEqual(await pools(), [
           { pool: "default", paused: false, queued: 5 - (3 - inQa), running: 3 - inQa, sessions: 1 },
@@ -153,11 +177,17 @@ export const viewCases: CaseGroup = {
         assert.ok(one !== undefined && two !== undefined);
         await heir.deliver({ ...completed(one), output }, done(two));
         const { attempts } = await world.broker.listAttempts({ executionId, limit: 100 });
-        const told = attempts.map((attempt) => `${attempt.task} ${attempt.attempt} ${attempt.outcome} ${attempt.worker}`);
+        const told = attempts.map(
+          (attempt) => `${attempt.task} ${attempt.attempt} ${attempt.outcome} ${attempt.worker}`,
+        );
         const expected = ["0 1 failed w1", "1 1 returned w1", "1 1 lost w1", "0 2 completed w2", "1 2 completed w2"];
         // A plain success may go unlogged (its result row tells as much); trouble and output may not.
-        assert.deepEqual(told.filter((line) => !expected.includes(line)), []);
-        for (const line of ["0 1 failed w1", "1 1 lost w1", `${one.task} 2 completed w2`]) assert.ok(told.includes(line), `${line} in ${told.join(", ")}`);
+        assert.deepEqual(
+          told.filter((line) => !expected.includes(line)),
+          [],
+        );
+        for (const line of ["0 1 failed w1", "1 1 lost w1", `${one.task} 2 completed w2`])
+          assert.ok(told.includes(line), `${line} in ${told.join(", ")}`);
         const first = attempts.find((attempt) => attempt.outcome === "failed");
         assert.deepEqual([first?.failure?.message, first?.output, first?.durationMs], ["first", output, 5]);
         const only = await world.broker.listAttempts({ executionId, task: 1, limit: 100 });
@@ -172,7 +202,10 @@ export const viewCases: CaseGroup = {
         const worker = await world.join();
         await worker.deliver(failed(await worker.take(), failure("out-of-memory"), 4));
         const { attempts } = await world.broker.listAttempts({ executionId, limit: 10 });
-        assert.deepEqual(attempts.map((attempt) => [attempt.start, attempt.end, attempt.outcome]), [[0, 10, "failed"]]);
+        assert.deepEqual(
+          attempts.map((attempt) => [attempt.start, attempt.end, attempt.outcome]),
+          [[0, 10, "failed"]],
+        );
       },
     },
     {
@@ -185,7 +218,10 @@ export const viewCases: CaseGroup = {
         const { letters } = await world.broker.listDeadLetters({ executionId, limit: 3 });
         assert.equal(letters.length, 3);
         const all = (await world.broker.listDeadLetters({ executionId, limit: 10 })).letters;
-        assert.deepEqual(all.map((letter) => [letter.start, letter.end, letter.failures, letter.at]), [1, 2, 5, 8].map((item) => [item, item + 1, 1, world.clock.now()]));
+        assert.deepEqual(
+          all.map((letter) => [letter.start, letter.end, letter.failures, letter.at]),
+          [1, 2, 5, 8].map((item) => [item, item + 1, 1, world.clock.now()]),
+        );
       },
     },
     {

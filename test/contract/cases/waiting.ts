@@ -1,5 +1,6 @@
 /** Claims that wait: woken at once by whatever makes work ready, and each lease given to one. */
 import assert from "node:assert/strict";
+import { ascending } from "../../support/ascending.ts";
 import type { FakeWorker } from "../../support/fake-worker.ts";
 import type { PendingCall } from "../../support/pending-call.ts";
 import type { ClaimReply } from "../../../src/broker/contract.ts";
@@ -9,7 +10,11 @@ import type { CaseGroup } from "../contract-case.ts";
 import { refusedWith, type World } from "../world.ts";
 
 /** A worker whose claim waits at the broker. */
-async function waiter(world: World, name: string, max = 1): Promise<{ worker: FakeWorker; call: PendingCall<ClaimReply> }> {
+async function waiter(
+  world: World,
+  name: string,
+  max = 1,
+): Promise<{ worker: FakeWorker; call: PendingCall<ClaimReply> }> {
   const worker = await world.join({ worker: name });
   const call = worker.waitForWork(30_000, max);
   await world.settle();
@@ -35,7 +40,10 @@ export const waitingCases: CaseGroup = {
       run: async (world) => {
         const { call } = await waiter(world, "w1");
         const id = await world.submit(batch(1));
-        assert.deepEqual((await call.promise).leases.map((lease) => lease.executionId), [id]);
+        assert.deepEqual(
+          (await call.promise).leases.map((lease) => lease.executionId),
+          [id],
+        );
       },
     },
     {
@@ -87,7 +95,7 @@ export const waitingCases: CaseGroup = {
         const waiters = [await waiter(world, "w1"), await waiter(world, "w2"), await waiter(world, "w3")];
         await world.submit(batch(3));
         const replies = await Promise.all(waiters.map((one) => one.call.promise));
-        assert.deepEqual(replies.flatMap((reply) => reply.leases.map((lease) => lease.task)).toSorted(), [0, 1, 2]);
+        assert.deepEqual(ascending(replies.flatMap((reply) => reply.leases.map((lease) => lease.task))), [0, 1, 2]);
       },
     },
     {
@@ -209,13 +217,20 @@ export const waitingCases: CaseGroup = {
         const id = await world.submit(batch(1));
         const worker = await world.join();
         const lease = await worker.take();
-        const reply = worker.reportAndClaim([{ kind: "completed", lease: { executionId: id, task: 0, token: lease.token }, durationMs: 1, result: "1" }], 1, 30_000);
+        const reply = worker.reportAndClaim(
+          [{ kind: "completed", lease: { executionId: id, task: 0, token: lease.token }, durationMs: 1, result: "1" }],
+          1,
+          30_000,
+        );
         await world.settle();
         assert.equal((await world.view(id)).state, "completed");
         const next = await world.submit(batch(1));
         const answer = await reply;
         assert.deepEqual(answer.verdicts, ["accepted"]);
-        assert.deepEqual(answer.leases.map((one) => one.executionId), [next]);
+        assert.deepEqual(
+          answer.leases.map((one) => one.executionId),
+          [next],
+        );
       },
     },
     {
@@ -250,7 +265,10 @@ export const waitingCases: CaseGroup = {
         const call = worker.waitForWork(30_000);
         await world.settle();
         await world.broker.cancel({ executionId });
-        assert.deepEqual((await call.promise).cancel.map((one) => one.token), [lease.token]);
+        assert.deepEqual(
+          (await call.promise).cancel.map((one) => one.token),
+          [lease.token],
+        );
       },
     },
   ],

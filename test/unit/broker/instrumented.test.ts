@@ -112,12 +112,7 @@ test("a reply that breaks its promise becomes INTERNAL", async () => {
       { ...idle, verdicts: [], leases: [lease], specs: { a: {} } },
       /1 leases where 0/,
     ],
-    [
-      "reconcile",
-      { session: "s", held: [] },
-      { returned: 0, lost: [lease] },
-      /1 lost leases where 0/,
-    ],
+    ["reconcile", { session: "s", held: [] }, { returned: 0, lost: [lease] }, /1 lost leases where 0/],
     [
       "readResults",
       { executionId: "x", cursor: 5, limit: 1 },

@@ -183,49 +183,6 @@ test("reads that wait do not hold up a host that ends; the client asks the next 
   assert.deepEqual(await read, { events: [], cursor: 1 });
 });
 
-test("after a crash of the host a session whose claim is in doubt is given up, its outcomes first", async () => {
-  const tiny = new TinyBroker();
-  const first = await belongings.serve(tiny.broker, LONG_GRACE);
-  const cable = await belongings.cable(first.url);
-  const client = await belongings.connect(cable.url);
-  const { session } = await client.openSession(profile);
-  tiny.add(4);
-  const { leases } = await client.claim({ session, max: 2, waitMs: 0 });
-  // The host grants two more leases and accepts an outcome, but dies before it can say so.
-  cable.deafClient = true;
-  const [one] = leases;
-  assert.ok(one !== undefined);
-  const commit = client.commit({ session, outcomes: [completed(one)], claim: { max: 2, waitMs: 0 } });
-  const claim = client.claim({ session, max: 1, waitMs: 30_000 });
-  claim.catch(() => undefined);
-  await tiny.until(() => tiny.held.size === 3);
-  const second = await belongings.serve(tiny.broker);
-  cable.port = Number(new URL(second.url).port);
-  cable.deafClient = false;
-  cable.cut();
-  await assert.rejects(claim, { code: "SESSION_LOST" });
-  const reply = await commit;
-  assert.deepEqual([reply.verdicts, reply.leases], [["accepted"], []]);
-  await tiny.until(() => tiny.sessions.get(session) === "left");
-  // Nothing counts as lost, and everything that is not completed may be claimed again.
-  assert.deepEqual([tiny.lost, tiny.held.size, tiny.completions.get(0)], [[], 0, 1]);
-  assert.deepEqual([...tiny.queued].sort(), [1, 2, 3]);
-  await assert.rejects(client.heartbeat({ session, running: 0 }), { code: "SESSION_LOST" });
-});
-
-test("a crash of the host costs nothing when no claim was under way", async () => {
-  const tiny = new TinyBroker();
-  const first = await belongings.serve(tiny.broker, LONG_GRACE);
-  const cable = await belongings.cable(first.url);
-  const client = await belongings.connect(cable.url);
-  const { session } = await client.openSession(profile);
-  tiny.add(1);
-  const { leases } = await client.claim({ session, max: 1, waitMs: 0 });
-  cable.port = Number(new URL((await belongings.serve(tiny.broker)).url).port);
-  cable.cut();
-  assert.deepEqual((await client.commit({ session, outcomes: leases.map(completed) })).verdicts, ["accepted"]);
-});
-
 test("a client that never takes its replies is let go", async () => {
   const tiny = new TinyBroker();
   const host = await belongings.serve(tiny.broker, { limits: { maxKeptSize: 2_000 } });

@@ -1,0 +1,38 @@
+/**
+ * A worker that says nothing between its claim and its commit but heartbeats: claims one task of the
+ * broker in the folder of its arguments, says `claimed`, and when its standard input ends commits at
+ * once, before anything else can tell it that its lease is gone. Then it says how that was answered.
+ */
+import { openEmbedded } from "../../src/app/open-broker.ts";
+import { HoldfastError } from "../../src/errors/index.ts";
+
+const broker = await openEmbedded({ dir: process.argv[2] ?? "" });
+const { session, heartbeatMs } = await broker.openSession({
+  worker: "late",
+  host: "here",
+  pid: process.pid,
+  pools: ["default"],
+  capabilities: ["cpu"],
+  slots: 1,
+});
+const beat = setInterval(() => {
+  void broker.heartbeat({ session, running: 1 }).catch(() => clearInterval(beat));
+}, heartbeatMs);
+const { leases } = await broker.claim({ session, max: 1, waitMs: 20_000 });
+const [lease] = leases;
+if (lease === undefined) throw new Error("there was nothing to claim");
+process.stdout.write("claimed\n");
+process.stdin
+  .on("end", () => {
+    clearInterval(beat);
+    const { executionId, task, token } = lease;
+    const outcomes = [{ kind: "completed", lease: { executionId, task, token }, result: '"late"', durationMs: 1 }] as const;
+    broker
+      .commit({ session, outcomes })
+      .then(
+        ({ verdicts }) => process.stdout.write(`${verdicts.join()}\n`),
+        (error: unknown) => process.stdout.write(`${HoldfastError.from(error).code}\n`),
+      )
+      .finally(() => process.exit());
+  })
+  .resume();

@@ -1,0 +1,37 @@
+/** Items by name, and outcomes that a random history's numbers choose. */
+import type { Lease, LeaseRef, Outcome } from "../../src/broker/contract.ts";
+import { chunkDone, isChunk, itemFailures, rangeOf } from "../support/outcomes.ts";
+
+/** `execution/task/item` of all that the lease covers; a separate task is its own item 0. */
+export function itemsOf(lease: Lease): readonly string[] {
+  return items(lease, isChunk(lease) ? rangeOf(lease) : { start: 0, end: 1 });
+}
+
+function items(
+  { executionId, task }: LeaseRef,
+  range: { readonly start: number; readonly end: number },
+): readonly string[] {
+  return Array.from({ length: range.end - range.start }, (_, index) => `${executionId}/${task}/${range.start + index}`);
+}
+
+/** What of it the outcome commits. */
+export function doneBy(lease: Lease, outcome: Outcome): readonly string[] {
+  if (outcome.kind === "completed") return itemsOf(lease);
+  if (outcome.kind !== "chunk") return [];
+  const missing = new Set(outcome.failures.map(({ item }) => `${lease.executionId}/${lease.task}/${item}`));
+  return itemsOf(lease).filter((item) => !missing.has(item));
+}
+
+/** One of the chunk's items, or nobody knows which. */
+export function culpritOf(lease: Lease, amount: number): number | undefined {
+  const { start, end } = rangeOf(lease);
+  return amount % 3 === 0 ? undefined : start + (amount % (end - start));
+}
+
+/** Some items of the chunk failed; which ones, the bits of `amount` say. */
+export function partlyFailed(lease: Lease, amount: number): Outcome {
+  const { start, end } = rangeOf(lease);
+  const failing: number[] = [];
+  for (let item = start; item < end; item += 1) if (((amount >> ((item - start) % 7)) & 1) === 1) failing.push(item);
+  return chunkDone(lease, itemFailures(failing, amount % 5 === 0 ? "invalid-input" : "user-error"));
+}

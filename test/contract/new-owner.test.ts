@@ -1,0 +1,273 @@
+/** What a new owner of the file must know of what the last one knew: each thing by itself. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { auditBroker } from "./audit.ts";
+import { books, refusedWith, type World } from "./world.ts";
+import { done, failed, failure, itemFailures, rangeOf, chunkDone } from "../support/outcomes.ts";
+import { array, batch, group, submission, sweep, tasks } from "../support/submissions.ts";
+import { withTemporaryFolder } from "../support/temporary-folder.ts";
+import { openOwnedWorld } from "./owned-world.ts";
+
+function afterReopening(what: string, story: (world: World, reopen: () => Promise<void>) => Promise<void>): void {
+  it(what, { timeout: 30_000 }, () =>
+    withTemporaryFolder(async (folder) => {
+      const { world, reopen, close } = openOwnedWorld(join(folder, "holdfast.db"));
+      try {
+        await story(world, reopen);
+        await reopen();
+        await auditBroker(world.broker);
+      } finally {
+        await close();
+      }
+    }),
+  );
+}
+
+describe("a new owner of the file", () => {
+  afterReopening("counts losses on", async (world, reopen) => {
+    const single = await world.submit(batch(1));
+    const chunk = await world.submit(sweep(1, 1));
+    for (let death = 1; death <= 3; death += 1) {
+      const victim = await world.join({ worker: `victim-${death}` });
+      assert.deepEqual(
+        (await victim.leases(5)).map((lease) => lease.attempt),
+        [death, death],
+      );
+      // Once between the claim and the death, and always between the death and the next claim.
+      if (death === 2) await reopen();
+      await victim.die();
+      await reopen();
+    }
+    for (const id of [single, chunk]) {
+      const { letters } = await world.broker.listDeadLetters({ executionId: id, limit: 10 });
+      assert.deepEqual(
+        letters.map((letter) => [letter.losses, letter.failure.class]),
+        [[3, "worker-lost"]],
+      );
+    }
+  });
+
+  afterReopening("counts failures on, and keeps to the times of retries", async (world, reopen) => {
+    const single = await world.submit(batch(1));
+    const chunk = await world.submit(sweep(1, 1));
+    for (const [index, backoffMs] of [5_000, 10_000, 20_000].entries()) {
+      const worker = await world.join();
+      for (const lease of await worker.leases(5)) {
+        assert.equal(lease.attempt, index + 1);
+        await worker.deliver(lease.end === undefined ? failed(lease) : chunkDone(lease, itemFailures([0])));
+      }
+      await worker.leave();
+      await reopen();
+      await world.advance(backoffMs - 1);
+      assert.equal((await world.promote()).handled, 0);
+      await world.advance(1);
+      assert.equal((await world.promote()).handled, 2);
+      await reopen();
+    }
+    const worker = await world.join();
+    const [one, two] = await worker.leases(5);
+    assert.ok(one !== undefined && two !== undefined);
+    await worker.deliver(
+      ...[one, two].map((lease) => (lease.end === undefined ? failed(lease) : chunkDone(lease, itemFailures([0])))),
+    );
+    assert.deepEqual([(await world.view(single)).state, (await world.view(chunk)).state], ["failed", "failed"]);
+  });
+
+  afterReopening("goes on carefully where a chunk failed without a culprit", async (world, reopen) => {
+    await world.submit(sweep(10, 10));
+    const worker = await world.join();
+    await worker.deliver(failed(await worker.take(), failure("out-of-memory")));
+    await reopen();
+    await world.advance(5_000);
+    await worker.heartbeat();
+    await world.promote();
+    const lease = await worker.take();
+    assert.equal(lease.careful, true);
+    await reopen();
+    await worker.finish(lease);
+  });
+
+  afterReopening("knows the sessions and their leases, and when they are silent", async (world, reopen) => {
+    const id = await world.submit(batch(3));
+    const lively = await world.join({ worker: "lively" });
+    const silent = await world.join({ worker: "silent" });
+    const lease = await lively.take();
+    const lost = await silent.take();
+    await reopen();
+    assert.deepEqual(await lively.heartbeat(1), { cancel: [], drain: false });
+    assert.deepEqual(books(await world.counters(id)), { total: 3, queued: 1, running: 2 });
+    await lively.finish(lease);
+    await world.advance(3_000);
+    await lively.heartbeat();
+    await world.advance(3_000);
+    await world.reap();
+    await refusedWith("SESSION_LOST", () => silent.report(done(lost)));
+    assert.deepEqual(
+      (await lively.leases(5)).map((one) => [one.task, one.attempt]),
+      [
+        [1, 2],
+        [2, 1],
+      ],
+    );
+  });
+
+  afterReopening("never gives a token out again", async (world, reopen) => {
+    await world.submit(batch(1, {}, { maxLosses: 100 }));
+    const tokens = new Set<string>();
+    for (let life = 0; life < 6; life += 1) {
+      const worker = await world.join();
+      tokens.add((await worker.take()).token);
+      await worker.die();
+      await reopen();
+    }
+    assert.equal(tokens.size, 6);
+  });
+
+  afterReopening("accepts what was told before and refuses what is late", async (world, reopen) => {
+    const id = await world.submit(sweep(30, 10));
+    const worker = await world.join();
+    const [first, second] = await worker.leases(2);
+    assert.ok(first !== undefined && second !== undefined);
+    const outcome = chunkDone(first, itemFailures([3]));
+    await worker.deliver(outcome);
+    await reopen();
+    await worker.deliver(outcome);
+    await worker.die();
+    await reopen();
+    const heir = await world.join({ worker: "heir" });
+    assert.deepEqual(await heir.report(done(second)), ["refused"]);
+    assert.deepEqual(books(await world.counters(id)), { total: 30, completed: 9, scheduled: 1, queued: 20 });
+  });
+
+  afterReopening("keeps what is paused paused, and who drains draining", async (world, reopen) => {
+    const executionId = await world.submit(batch(1));
+    await world.submit(batch(1, {}, { pool: "qa" }));
+    await world.broker.pause({ executionId });
+    await world.broker.pausePool({ pool: "qa" });
+    const worker = await world.join({ pools: ["default", "qa"] });
+    const leaver = await world.join({ worker: "leaver", pools: ["default", "qa"] });
+    await world.broker.drainSession({ session: leaver.session });
+    await reopen();
+    assert.deepEqual(await worker.leases(5), []);
+    await world.broker.resume({ executionId });
+    await world.broker.resumePool({ pool: "qa" });
+    assert.equal((await leaver.heartbeat()).drain, true);
+    assert.deepEqual(await leaver.leases(5), []);
+    assert.equal((await worker.leases(5)).length, 2);
+  });
+
+  afterReopening("starts a delayed group when it is due, not sooner", async (world, reopen) => {
+    await world.submit(batch(2, {}, { delayMs: 4_000 }));
+    await world.submit(sweep(100, 100, {}, { delayMs: 4_000 }));
+    await reopen();
+    const worker = await world.join();
+    await world.advance(3_999);
+    await world.promote();
+    assert.deepEqual(await worker.leases(5), []);
+    await world.advance(1);
+    await world.promote();
+    await reopen();
+    assert.equal((await worker.leases(5)).length, 3);
+  });
+
+  afterReopening("knows parts, keys, and who waits for whom", async (world, reopen) => {
+    const key = { key: "nightly", open: true };
+    const id = await world.submit(batch(1, key));
+    const part = { executionId: id, part: 1, groups: [group(tasks(2, [[0], [1]]))], seal: true };
+    await world.broker.extend(part);
+    await reopen();
+    assert.equal(await world.submit(batch(1, key)), id);
+    assert.deepEqual(await world.broker.extend(part), { total: 3 });
+    const worker = await world.join();
+    for (const task of [0, 1, 2]) {
+      const lease = await worker.take();
+      assert.equal(lease.task, task);
+      await reopen();
+      await worker.finish(lease);
+      await reopen();
+    }
+    assert.equal((await world.view(id)).state, "completed");
+  });
+
+  afterReopening("goes on carving where the cursor stood, ranges that came back first", async (world, reopen) => {
+    await world.submit(submission([group(array(1_000_000_000, 10))]));
+    const worker = await world.join();
+    const victim = await world.join({ worker: "victim" });
+    await worker.take();
+    await victim.take();
+    await worker.take();
+    await victim.die();
+    await reopen();
+    assert.deepEqual((await worker.leases(2)).map(rangeOf), [
+      { start: 10, end: 20 },
+      { start: 30, end: 40 },
+    ]);
+  });
+
+  afterReopening(
+    "knows which copies of a verified chunk are still to come, and from whom not",
+    async (world, reopen) => {
+      const verify = { sample: 1, replicas: 3, tolerance: 0, seed: 1 };
+      const id = await world.submit(sweep(10, 10, { verify }));
+      const [first, second, third] = [
+        await world.join({ worker: "first" }),
+        await world.join({ worker: "second" }),
+        await world.join({ worker: "third" }),
+      ];
+      await first.finish(await first.take());
+      await reopen();
+      assert.deepEqual(await first.leases(5), []);
+      const copy = await second.take();
+      await reopen();
+      assert.deepEqual(await second.leases(5), [], "it runs a copy already");
+      await second.finish(copy);
+      await reopen();
+      assert.deepEqual(await second.leases(5), [], "it has run a copy");
+      await third.finish(await third.take());
+      await reopen();
+      const { pending } = await world.broker.pendingVerifications({ limit: 10 });
+      assert.deepEqual(
+        pending.map((one) => one.copies.map(({ worker }) => worker).toSorted()),
+        [["first", "second", "third"]],
+      );
+      await world.broker.judgeVerifications({ verdicts: [{ executionId: id, task: 0, start: 0 }] });
+      await reopen();
+      const view = await world.view(id);
+      assert.deepEqual([view.state, view.verification?.agreed], ["completed", 1]);
+    },
+  );
+
+  afterReopening("continues every reader's story", async (world, reopen) => {
+    const executionId = await world.submit(batch(4));
+    const worker = await world.join();
+    await worker.finish(...(await worker.leases(2)));
+    const results = await world.broker.readResults({ executionId, limit: 1 });
+    const events = await world.broker.readEvents({ cursor: 0, limit: 3 });
+    await reopen();
+    await worker.finish(...(await worker.leases(2)));
+    const rest = await world.broker.readResults({ executionId, limit: 10, cursor: results.cursor });
+    assert.deepEqual(
+      [...results.rows, ...rest.rows].map((row) => row.task),
+      [0, 1, 2, 3],
+    );
+    const all = await world.broker.readEvents({ cursor: 0, limit: 100 });
+    const later = await world.broker.readEvents({ cursor: events.cursor, limit: 100 });
+    assert.deepEqual([...events.events, ...later.events], all.events);
+  });
+
+  afterReopening("keeps to the order of the dead: what has ended stays ended", async (world, reopen) => {
+    const cancelled = await world.submit(sweep(100, 10));
+    const worker = await world.join();
+    await worker.take();
+    await world.broker.cancel({ executionId: cancelled });
+    const failedId = await world.submit(batch(3, { maxFailures: 1 }));
+    await worker.deliver(failed(await worker.take(), failure("invalid-input")));
+    await reopen();
+    assert.deepEqual(await worker.leases(10), []);
+    assert.deepEqual(
+      [(await world.view(cancelled)).state, (await world.view(failedId)).state],
+      ["cancelled", "failed"],
+    );
+  });
+});
