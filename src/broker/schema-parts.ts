@@ -38,7 +38,7 @@ export function strict<T extends object>(): <S extends Shape<T>>(
 export function boundedArray<S extends z.ZodType>(
   entry: S,
   limit: number,
-): z.ZodPipe<z.ZodType<unknown>, z.ZodArray<S>> {
+): z.ZodPipe<z.ZodType, z.ZodArray<S>> {
   const bounded = z.unknown().superRefine((value, context) => {
     if (!Array.isArray(value)) {
       context.addIssue({ code: "invalid_type", expected: "array", input: value, continue: false });

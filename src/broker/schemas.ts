@@ -147,7 +147,7 @@ export const PARAM_SCHEMAS: { readonly [M in BrokerMethod]: z.ZodType<ParamsOf<M
  */
 export function parseParams<M extends BrokerMethod>(method: M, value: unknown): ParamsOf<M> {
   // Commits carry nearly all of the traffic, and nearly all of them are plain.
-  if (method === "commit" && isPlainCommit(value)) return value as ParamsOf<M>;
+  if (method === "commit" && isPlainCommit(value)) return value;
   const parsed = (PARAM_SCHEMAS[method] as z.ZodType<ParamsOf<M>>).safeParse(value);
   if (parsed.success) return parsed.data;
   return raise({ method, value, issue: parsed.error.issues[0] });

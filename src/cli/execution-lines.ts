@@ -8,15 +8,7 @@ import { type Column, table } from "./terminal/table.ts";
 import { printable, wrap } from "./terminal/text-width.ts";
 import type { Theme } from "./terminal/theme.ts";
 
-/** Two of a million executions share so many characters with a chance of 1 in 10,000; then a command asks for more. */
-const SHORT_ID_LENGTH = 8;
-
 type Look = Pick<Screen, "terminal" | "theme">;
-
-/** The beginning of an id, as far as a person needs it: commands take it in place of the whole. */
-export function shortId(executionId: string): string {
-  return executionId.slice(0, SHORT_ID_LENGTH);
-}
 
 export function executionTable(look: Look, executions: readonly ExecutionStatus[], now: number): string[] {
   const columns: readonly Column[] = [
@@ -29,7 +21,7 @@ export function executionTable(look: Look, executions: readonly ExecutionStatus[
     { title: "STARTED", align: "right" },
   ];
   const rows = executions.map((view) => [
-    shortId(view.executionId),
+    view.executionId,
     printable(view.name),
     view.kind,
     view.state,

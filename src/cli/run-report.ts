@@ -4,7 +4,6 @@ import type { Execution, FailedItems } from "../sdk/execution.ts";
 import type { ExecutionStatus } from "../sdk/progress.ts";
 import type { Result } from "../sdk/results.ts";
 import { HoldfastError } from "../errors/index.ts";
-import { shortId } from "./execution-lines.ts";
 import { answerLines, compact, indented, resultLines } from "./answer-lines.ts";
 import { count, counted, duration } from "./terminal/figures.ts";
 import type { Screen } from "./terminal/screen.ts";
@@ -116,7 +115,7 @@ function answerPart(look: Look, report: RunReport): string[] {
       ? [
           look.theme.faint(
             cut(
-              `  and ${count(rest)} more: holdfast results ${shortId(report.executionId)}`,
+              `  and ${count(rest)} more: holdfast results ${report.executionId}`,
               look.terminal.columns - 1,
               look.theme.signs.ellipsis,
             ),

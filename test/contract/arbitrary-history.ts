@@ -75,10 +75,19 @@ export const workflows: fc.Arbitrary<Submission> = fc.record({ links, policy }).
 
 /** An array first, then tasks of which some wait for it. */
 export const mixed: fc.Arbitrary<Submission> = fc
-  .record({ ...size, links, policy, maxFailures: fc.option(fc.integer({ min: 1, max: 5 })) })
+  .record({
+    ...size,
+    links,
+    policy,
+    maxFailures: fc.option(fc.integer({ min: 1, max: 5 })),
+    delayMs: fc.constantFrom(0, 0, 20_000),
+  })
   .map((one) => {
     const after = one.links.map((numbers, index) => parentsBelow(numbers, index + 1));
-    const groups = [group(array(one.length, one.chunk), one.policy), group(tasks(after.length, after))];
+    const groups = [
+      group(array(one.length, one.chunk), one.policy),
+      group(tasks(after.length, after), { delayMs: one.delayMs }),
+    ];
     return submission(groups, {
       kind: "workflow",
       ...(one.maxFailures === null ? {} : { maxFailures: one.maxFailures }),

@@ -73,7 +73,7 @@ describe("holdfast run", { timeout: TIMEOUT_MS }, () => {
     assert.match(end.stdout, /✓ 20 of 20 points completed/);
     assert.match(end.stdout, /1\. +81\.5 +19 +k 9, kind b/);
     assert.match(end.stdout, /mean +28\.75/);
-    assert.match(end.stderr, /square: 20 points, 2 workers, execution [0-9a-f]{8}/);
+    assert.match(end.stderr, /square: 20 points, 2 workers, execution [0-9a-z]{8,}/);
     assert.match(end.stderr, /20\/20 points \(100%\)/);
     const report = JSON.parse(readFileSync(path.join(folder.path, "report.json"), "utf8")) as RunReport;
     assert.equal(report.state, "completed");
@@ -134,7 +134,7 @@ describe("Ctrl-C during holdfast run", { timeout: TIMEOUT_MS }, () => {
     await writeFile(go, "");
     const end = await running.ended;
     assert.equal(end.code, 130, end.stderr);
-    const [, id = ""] = /execution ([0-9a-f]{8})/.exec(end.stderr) ?? [];
+    const [, id = ""] = /execution ([0-9a-z]{8,})/.exec(end.stderr) ?? [];
     const left = JSON.parse((await folder.run("status", id, "--json")).stdout) as {
       readonly execution: { readonly state: string; readonly counters: Readonly<Record<string, number>> };
     };
@@ -161,7 +161,7 @@ describe("Ctrl-C during holdfast run", { timeout: TIMEOUT_MS }, () => {
     running.kill("SIGINT");
     const end = await running.ended;
     assert.equal(end.code, 130);
-    const [, id = ""] = /execution ([0-9a-f]{8})/.exec(end.stderr) ?? [];
+    const [, id = ""] = /execution ([0-9a-z]{8,})/.exec(end.stderr) ?? [];
     const kept = await folder.run("results", id);
     assert.deepEqual(kept.stdout, '{"index":0,"point":0,"value":0}\n');
     assert.equal(existsSync(path.join(folder.path, ".holdfast", "holdfast.db")), true);

@@ -26,12 +26,13 @@ export default sweep(wait, { over: range(0, 6), chunk: 1 });
 
 describe("a running holdfast up", { timeout: TIMEOUT_MS }, () => {
   let folder: CliFolder;
+  let marks: CliFolder;
   let up: CliProcess;
   let id: string;
   let go: string;
 
   before(async () => {
-    const marks = await cliFolder();
+    marks = await cliFolder();
     go = path.join(marks.path, "go");
     folder = await cliFolder({ GO_FILE: go });
     await writeFile(path.join(folder.path, "wait.ts"), MODULE);
@@ -41,7 +42,10 @@ describe("a running holdfast up", { timeout: TIMEOUT_MS }, () => {
     assert.equal(submitted.code, 0, submitted.stderr);
     id = submitted.stdout.trim();
   });
-  after(() => folder.remove());
+  after(async () => {
+    await folder.remove();
+    await marks.remove();
+  });
 
   const json = async <T>(...args: readonly string[]): Promise<T> => {
     const end = await folder.run(...args, "--json");
@@ -73,7 +77,7 @@ describe("a running holdfast up", { timeout: TIMEOUT_MS }, () => {
     assert.equal(seen.workers.length, 2);
     assert.ok(seen.pools.length >= 1);
     const text = await folder.run("status");
-    assert.match(text.stdout, new RegExp(`${id.slice(0, 8)} +wait, please +sweep`));
+    assert.match(text.stdout, new RegExp(`${id} +wait, please +sweep`));
   });
 
   test("shows one execution by the beginning of its id", async () => {
@@ -112,7 +116,7 @@ describe("a running holdfast up", { timeout: TIMEOUT_MS }, () => {
 
   test("pauses and resumes, ends, and hands out its results in three formats", async () => {
     assert.equal((await json<{ execution: ExecutionStatus }>("pause", id)).execution.state, "paused");
-    assert.match((await folder.run("list", "--state", "paused")).stdout, new RegExp(id.slice(0, 8)));
+    assert.match((await folder.run("list", "--state", "paused")).stdout, new RegExp(id));
     assert.notEqual((await json<{ execution: ExecutionStatus }>("resume", id)).execution.state, "paused");
     await writeFile(go, "");
 

@@ -105,7 +105,7 @@ export class Repairs {
   }
 
   #fail(repair: Repair, error: HoldfastError): void {
-    const { leases, logger, close } = this.#tools;
+    const { leases, logger } = this.#tools;
     const { session, isDoubtful } = repair;
     if (error.code === "SESSION_LOST") {
       this.#refuse(session, error);
@@ -120,7 +120,7 @@ export class Repairs {
     if (isDoubtful) {
       leases.drop(session);
       this.#refuse(session, new HoldfastError("SESSION_LOST", { session }));
-      close(session);
+      this.#tools.close(session);
     } else {
       // Nothing that the session knows is wrong; at worst it runs something in vain.
       this.#release(session);
@@ -129,8 +129,8 @@ export class Repairs {
 
   #release(session: string): void {
     this.#repairs.delete(session);
-    const { calls, send } = this.#tools;
-    for (const call of this.#heldBack(session)) send(calls.moveToEnd(call));
+    const { calls } = this.#tools;
+    for (const call of this.#heldBack(session)) this.#tools.send(calls.moveToEnd(call));
   }
 
   #refuse(session: string, error: HoldfastError): void {

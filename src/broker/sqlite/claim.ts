@@ -85,7 +85,7 @@ function takeTurns(taking: Taking, pools: readonly PoolRecord[], max: number): v
     const { lane } = turn;
     const quota = Math.min(turn.quota, wanted);
     if (lane.array === undefined) takeTasks(taking, lane, quota);
-    else takeChunks(taking, lane, lane.array, quota);
+    else takeChunks(taking, { group: lane, array: lane.array }, quota);
     if (!hasWork(lane)) lane.pool.ready.remove(lane);
     if (max - leases.length < wanted) note(taking, lane);
   }
@@ -143,7 +143,7 @@ function takeTasks(taking: Taking, group: GroupRecord, quota: number): void {
     leaseTask(taking, group, waiting);
   }
   endRun();
-  if (taken > 0) engine.move(group, "queued", "running", taken);
+  if (taken > 0) engine.move(group, { from: "queued", to: "running", items: taken });
 }
 
 function leaseTask(taking: Taking, group: GroupRecord, waiting: WaitingTask): void {
@@ -196,8 +196,14 @@ function parentResults(taking: Taking, group: GroupRecord, parents: string): Rec
 
 // ── Chunks of an array ────────────────────────────────────────────────────────────────────────
 
-function takeChunks(taking: Taking, group: GroupRecord, array: ArrayState, quota: number): void {
+interface ArrayLane {
+  readonly group: GroupRecord;
+  readonly array: ArrayState;
+}
+
+function takeChunks(taking: Taking, lane: ArrayLane, quota: number): void {
   const { engine } = taking;
+  const { group, array } = lane;
   for (let taken = 0; taken < quota && hasWork(group); taken += 1) {
     const size = planChunk(array.chunk, {
       length: array.length,
@@ -208,14 +214,14 @@ function takeChunks(taking: Taking, group: GroupRecord, array: ArrayState, quota
     const range = group.ranges.pop();
     const lease =
       range === undefined
-        ? carve(taking, group, array, size)
-        : leaseRange(taking, group, cut(engine, group, range, size));
-    engine.move(group, "queued", "running", lease.end - lease.start);
+        ? carve(taking, lane, size)
+        : leaseRange(taking, group, cut(taking, group, { range, size }));
+    engine.move(group, { from: "queued", to: "running", items: lease.end - lease.start });
     pushChunk(taking, lease);
   }
 }
 
-function carve(taking: Taking, group: GroupRecord, array: ArrayState, size: number): LeaseRecord {
+function carve(taking: Taking, { group, array }: ArrayLane, size: number): LeaseRecord {
   const start = array.cursor;
   const end = Math.min(array.length, start + Math.max(1, size));
   const token = taking.engine.nextToken();
@@ -245,7 +251,7 @@ function carve(taking: Taking, group: GroupRecord, array: ArrayState, size: numb
 }
 
 /** A range that came back may be larger than what one chunk should be by now: the rest stays ready. */
-function cut(engine: Engine, group: GroupRecord, range: WaitingRange, size: number): WaitingRange {
+function cut({ engine, now }: Taking, group: GroupRecord, { range, size }: { readonly range: WaitingRange; readonly size: number }): WaitingRange {
   const keep = Math.max(1, size);
   if (range.end - range.start <= keep || range.careful) return range;
   const rest: WaitingRange = { ...range, start: range.start + keep };
@@ -261,7 +267,7 @@ function cut(engine: Engine, group: GroupRecord, range: WaitingRange, size: numb
     rest.failures,
     rest.losses,
     0,
-    engine.now,
+    now,
   );
   group.ranges.push(rest);
   return { ...range, end: rest.start };

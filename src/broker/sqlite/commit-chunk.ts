@@ -10,8 +10,8 @@ import type { CompletedChunk, FailedAttempt, ItemFailure } from "../contract.ts"
 import { rememberAttempt } from "./attempts.ts";
 import { releaseDependents, skipDependents } from "./dependents.ts";
 import type { Engine } from "./engine.ts";
-import { offerRange } from "./lanes.ts";
-import { FAILED, type GroupRecord, type LeaseRecord, QUEUED, SCHEDULED, type WaitingRange } from "./model.ts";
+import type { GroupRecord, LeaseRecord } from "./model.ts";
+import { buryRange, requeueRange, scheduleRange } from "./ranges.ts";
 import { commitCopy, failReplica, sampleChunk } from "./verification.ts";
 
 export function commitChunk(engine: Engine, lease: LeaseRecord, outcome: CompletedChunk): void {
@@ -23,15 +23,15 @@ export function commitChunk(engine: Engine, lease: LeaseRecord, outcome: Complet
   const { failures } = outcome;
   const completed = end - start - failures.length;
   deleteChunk(engine, lease);
-  if (completed > 0) storeResult(engine, lease, outcome, failures);
+  if (completed > 0) storeResult(engine, lease, outcome);
   if (group.array !== undefined) {
     group.array.averageItemMs = updateAverage(group.array.averageItemMs, { items: end - start, durationMs: outcome.durationMs });
   }
-  engine.move(group, "running", "completed", completed);
+  engine.move(group, { from: "running", to: "completed", items: completed });
   session.completed += completed;
   tellCompleted(engine, lease, failures);
   if (outcome.output !== undefined) rememberAttempt(engine, lease, outcome);
-  for (const failure of failures) failItem(engine, lease, failure);
+  for (const { item, failure } of failures) chargeRange(engine, lease, { start: item, end: item + 1, failure });
   if (failures.length === 0) sampleChunk(engine, lease, outcome);
   endArray(engine, group);
 }
@@ -52,7 +52,8 @@ function tellCompleted(engine: Engine, lease: LeaseRecord, failures: readonly It
   }
 }
 
-function storeResult(engine: Engine, lease: LeaseRecord, outcome: CompletedChunk, failures: readonly ItemFailure[]): void {
+function storeResult(engine: Engine, lease: LeaseRecord, outcome: CompletedChunk): void {
+  const { failures } = outcome;
   engine.db.run(
     `INSERT INTO results (execution, task, start, end, attempt, token, worker, at, duration_ms, item_values, partial, missing)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -71,10 +72,6 @@ function storeResult(engine: Engine, lease: LeaseRecord, outcome: CompletedChunk
   );
 }
 
-function failItem(engine: Engine, lease: LeaseRecord, { item, failure }: ItemFailure): void {
-  chargeRange(engine, lease, { start: item, end: item + 1 }, failure);
-}
-
 /** The whole attempt failed: the culprit is charged if it is known, else looked for. */
 export function failChunk(engine: Engine, lease: LeaseRecord, outcome: FailedAttempt): void {
   if (lease.replica > 0) {
@@ -89,102 +86,40 @@ export function failChunk(engine: Engine, lease: LeaseRecord, outcome: FailedAtt
   if (culprit !== undefined && culprit >= start && culprit < end) {
     const again = { attempt, failures, losses, careful: false };
     const how = { token: lease.token, reason: "retry" };
-    if (culprit > start) requeueRange(engine, lease, { ...again, start, end: culprit }, how);
-    chargeRange(engine, lease, { start: culprit, end: culprit + 1 }, failure);
-    if (culprit + 1 < end) requeueRange(engine, lease, { ...again, start: culprit + 1, end }, how);
+    if (culprit > start) requeueRange(engine, lease, { ...how, range: { ...again, start, end: culprit } });
+    chargeRange(engine, lease, { start: culprit, end: culprit + 1, failure });
+    if (culprit + 1 < end) requeueRange(engine, lease, { ...how, range: { ...again, start: culprit + 1, end } });
   } else if (isHopeless || lease.careful) {
-    chargeRange(engine, lease, { start, end }, failure);
+    chargeRange(engine, lease, { start, end, failure });
   } else {
     group.execution.counts.retries += 1;
-    requeueRange(engine, lease, { start, end, attempt, failures, losses, careful: true }, { token: lease.token, reason: "retry" });
+    const range = { start, end, attempt, failures, losses, careful: true };
+    requeueRange(engine, lease, { range, token: lease.token, reason: "retry" });
   }
   endArray(engine, group);
 }
 
-interface Span {
+interface Charge {
   readonly start: number;
   readonly end: number;
+  readonly failure: Failure;
 }
 
 /** One more failure for a range: tried again later, or dead. */
-function chargeRange(engine: Engine, lease: LeaseRecord, span: Span, failure: Failure): void {
-  const { group } = lease;
+function chargeRange(engine: Engine, lease: LeaseRecord, { start, end, failure }: Charge): void {
+  const { execution, spec } = lease.group;
+  const { attempt, losses, careful, token } = lease;
   const failures = lease.failures + 1;
-  const decision = decideRetry(group.spec.retry, { failures, class: failure.class }, engine.random);
+  const range = { start, end, attempt, failures, losses, careful };
+  const decision = decideRetry(spec.retry, { failures, class: failure.class }, engine.random);
   if (decision.kind === "dead-letter") {
-    buryRange(engine, lease, span, { failure, failures, losses: lease.losses, token: lease.token });
+    buryRange(engine, lease, { range, token, failure });
     return;
   }
-  group.execution.counts.retries += 1;
-  const { attempt, losses, careful } = lease;
-  const range: WaitingRange = { ...span, attempt, failures, losses, careful };
-  if (decision.delayMs === 0) {
-    requeueRange(engine, lease, range, { token: lease.token, reason: "retry", failure });
-    return;
-  }
-  putChunk(engine, group, range, { state: SCHEDULED, token: lease.token, notBefore: engine.now + decision.delayMs, failure });
-  engine.move(group, "running", "scheduled", span.end - span.start);
-  engine.journal.tasks(group.execution, { state: "scheduled", entry: [lease.task, span.start, span.end], reason: "retry" });
-}
-
-export interface Requeue {
-  /** Null when the lease was taken away: nothing its holder says may count. */
-  readonly token: number | null;
-  readonly reason: string;
-  readonly failure?: Failure;
-}
-
-export function requeueRange(engine: Engine, lease: LeaseRecord, range: WaitingRange, how: Requeue): void {
-  const { group } = lease;
-  putChunk(engine, group, range, { state: QUEUED, token: how.token, failure: how.failure });
-  engine.move(group, "running", "queued", range.end - range.start);
-  engine.journal.tasks(group.execution, { state: "queued", entry: [lease.task, range.start, range.end], reason: how.reason });
-  offerRange(group, range, engine.now);
-}
-
-export interface RangeBurial {
-  readonly failure: Failure;
-  readonly failures: number;
-  readonly losses: number;
-  readonly token: number | null;
-}
-
-/** Makes running items dead letters. */
-export function buryRange(engine: Engine, lease: LeaseRecord, span: Span, burial: RangeBurial): void {
-  const { group } = lease;
-  const { failure, failures, losses, token } = burial;
-  putChunk(engine, group, { ...span, attempt: lease.attempt, failures, losses, careful: false }, { state: FAILED, token, failure });
-  engine.move(group, "running", "failed", span.end - span.start);
-  engine.noteDeadLetter(group.execution, failure);
-  engine.journal.tasks(group.execution, { state: "failed", entry: [lease.task, span.start, span.end] });
-}
-
-interface ChunkRow {
-  readonly state: number;
-  readonly token: number | null;
-  readonly notBefore?: number | undefined;
-  readonly failure?: Failure | undefined;
-}
-
-function putChunk(engine: Engine, group: GroupRecord, range: WaitingRange, row: ChunkRow): void {
-  engine.db.run(
-    `INSERT OR REPLACE INTO chunks
-       (execution, task, start, replica, end, state, attempt, failures, losses, careful, token, at, not_before, failure)
-     VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    group.execution.no,
-    group.first,
-    range.start,
-    range.end,
-    row.state,
-    range.attempt,
-    range.failures,
-    range.losses,
-    range.careful ? 1 : 0,
-    row.token,
-    engine.now,
-    row.notBefore ?? null,
-    row.failure === undefined ? null : JSON.stringify(row.failure),
-  );
+  execution.counts.retries += 1;
+  const ending = { range, token, failure, reason: "retry" };
+  if (decision.delayMs === 0) requeueRange(engine, lease, ending);
+  else scheduleRange(engine, lease, { ...ending, notBefore: engine.now + decision.delayMs });
 }
 
 function deleteChunk(engine: Engine, lease: LeaseRecord): void {

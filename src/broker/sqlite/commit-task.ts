@@ -18,7 +18,7 @@ export function commitTask(engine: Engine, lease: LeaseRecord, outcome: Complete
     engine.now,
     taskId(group.execution, task),
   );
-  engine.move(group, "running", "completed");
+  engine.move(group, { from: "running", to: "completed" });
   engine.journal.tasks(group.execution, { state: "completed", entry: task, worker: session.profile.worker });
   session.completed += 1;
   if (outcome.output !== undefined) rememberAttempt(engine, lease, outcome);
@@ -46,7 +46,7 @@ export function failTask(engine: Engine, lease: LeaseRecord, failure: Failure): 
     taskId(execution, task),
   );
   const state = notBefore === null ? "queued" : "scheduled";
-  engine.move(group, "running", state);
+  engine.move(group, { from: "running", to: state });
   engine.journal.tasks(execution, { state, entry: task, reason: "retry" });
   if (notBefore === null) offerTask(group, task, engine.now);
 }
@@ -72,7 +72,7 @@ export function buryTask(engine: Engine, lease: LeaseRecord, burial: Burial): vo
     burial.keepToken ? 1 : 0,
     taskId(group.execution, task),
   );
-  engine.move(group, "running", "failed");
+  engine.move(group, { from: "running", to: "failed" });
   engine.noteDeadLetter(group.execution, burial.failure);
   engine.journal.tasks(group.execution, { state: "failed", entry: task });
   skipDependents(engine, group.execution, task);

@@ -6,7 +6,7 @@
  * owner is refused at once and a killed owner leaves nothing to clean up.
  */
 import { existsSync } from "node:fs";
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { HoldfastError } from "../../errors/index.ts";
 import { APPLICATION_ID, SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 
@@ -21,7 +21,7 @@ const SQLITE_FULL = 13;
 const SQLITE_CORRUPT = 11;
 const SQLITE_NOTADB = 26;
 
-export type Row = Record<string, SQLInputValue>;
+export type Row = Record<string, SQLOutputValue>;
 
 export class Database {
   readonly file: string;
@@ -88,11 +88,11 @@ export class Database {
   }
 
   get(sql: string, ...values: SQLInputValue[]): Row | undefined {
-    return this.#prepared(sql).get(...values) as Row | undefined;
+    return this.#prepared(sql).get(...values);
   }
 
   all(sql: string, ...values: SQLInputValue[]): Row[] {
-    return this.#prepared(sql).all(...values) as Row[];
+    return this.#prepared(sql).all(...values);
   }
 
   /**
@@ -138,7 +138,7 @@ export class Database {
 
   #translate(error: unknown): HoldfastError {
     const problem = error instanceof Error ? error.message : String(error);
-    const number = Number((error as { errcode?: number }).errcode ?? 0) & 0xff;
+    const number = ((error as { errcode?: number }).errcode ?? 0) & 0xff;
     const cause = { cause: error };
     if (number === SQLITE_BUSY) return new HoldfastError("BROKER_OWNED", { file: this.file, owner: "" }, cause);
     if (number === SQLITE_FULL) return new HoldfastError("STORE_FULL", { file: this.file }, cause);

@@ -16,7 +16,12 @@ export function releaseDependents(engine: Engine, execution: ExecutionRecord, ta
     const group = groupOf(execution, child);
     if (group === undefined) continue;
     engine.db.run("UPDATE tasks SET state = ? WHERE id = ?", QUEUED, taskId(execution, child));
-    engine.move(group, "blocked", "queued");
+    // A delayed group falls due as a whole (see timers.ts).
+    if (group.notBefore !== undefined) {
+      engine.move(group, { from: "blocked", to: "scheduled" });
+      continue;
+    }
+    engine.move(group, { from: "blocked", to: "queued" });
     engine.journal.tasks(execution, { state: "queued", entry: child, reason: "released" });
     offerTask(group, child, engine.now);
   }
@@ -36,7 +41,7 @@ export function skipDependents(engine: Engine, execution: ExecutionRecord, task:
       );
       const group = groupOf(execution, child);
       if (skipped === 0 || group === undefined) continue;
-      engine.move(group, "blocked", "skipped");
+      engine.move(group, { from: "blocked", to: "skipped" });
       engine.journal.tasks(execution, { state: "skipped", entry: child });
       ended.push(child);
     }

@@ -5,7 +5,7 @@
  * All of it runs inside one transaction of the group commit, on one `now`.
  */
 import type { Failure } from "../../core/failure.ts";
-import type { ExecutionState, TaskState } from "../../core/states.ts";
+import type { ExecutionState } from "../../core/states.ts";
 import { HoldfastError } from "../../errors/index.ts";
 import type { LeaseRef } from "../contract.ts";
 import type { BrokerSettings } from "../settings.ts";
@@ -16,6 +16,7 @@ import {
   FAILED,
   type GroupRecord,
   groupDepth,
+  type ItemCounts,
   type LeaseRecord,
   Model,
   type SessionRecord,
@@ -30,6 +31,13 @@ export interface EngineOptions {
   readonly now: () => number;
   readonly random: () => number;
   readonly newId: () => string;
+}
+
+/** Items (default 1) that leave one state for another. */
+interface Move {
+  readonly from: keyof ItemCounts;
+  readonly to: keyof ItemCounts;
+  readonly items?: number;
 }
 
 export class Engine {
@@ -96,7 +104,7 @@ export class Engine {
   }
 
   /** Counts items of a group from one state to another. */
-  move(group: GroupRecord, from: Exclude<TaskState, "cancelled">, to: Exclude<TaskState, "cancelled">, items = 1): void {
+  move(group: GroupRecord, { from, to, items = 1 }: Move): void {
     const before = groupDepth(group);
     group.counts[from] -= items;
     group.counts[to] += items;

@@ -7,11 +7,12 @@
  */
 import type { Failure } from "../../core/failure.ts";
 import { rememberLoss } from "./attempts.ts";
-import { buryRange, endArray, requeueRange } from "./commit-chunk.ts";
+import { endArray } from "./commit-chunk.ts";
 import { buryTask } from "./commit-task.ts";
 import type { Engine } from "./engine.ts";
 import { offerTask } from "./lanes.ts";
 import { type LeaseRecord, QUEUED, taskId } from "./model.ts";
+import { buryRange, requeueRange } from "./ranges.ts";
 import { requeueReplica } from "./verification.ts";
 
 /** Pieces into which a chunk is divided before it runs for the last time. */
@@ -48,7 +49,7 @@ function giveBackTask(engine: Engine, lease: LeaseRecord, isLost: boolean): void
     engine.now,
     taskId(group.execution, task),
   );
-  engine.move(group, "running", "queued");
+  engine.move(group, { from: "running", to: "queued" });
   engine.journal.tasks(group.execution, { state: "queued", entry: task, reason: isLost ? "lost" : "returned" });
   offerTask(group, task, engine.now);
 }
@@ -61,14 +62,15 @@ function giveBackChunk(engine: Engine, lease: LeaseRecord, isLost: boolean): voi
   const token = isLost ? null : -lease.token;
   const reason = isLost ? "lost" : "returned";
   if (losses >= maxLosses) {
-    buryRange(engine, lease, { start, end }, { failure: poison(losses), failures, losses, token });
+    buryRange(engine, lease, { range: { start, end, attempt, failures, losses, careful }, token, failure: poison(losses) });
     endArray(engine, lease.group);
     return;
   }
   const isLastTry = isLost && losses === maxLosses - 1;
   const step = isLastTry ? Math.ceil((end - start) / POISON_PIECES) : end - start;
   for (let at = start; at < end; at += step) {
-    requeueRange(engine, lease, { start: at, end: Math.min(end, at + step), attempt, failures, losses, careful }, { token, reason });
+    const range = { start: at, end: Math.min(end, at + step), attempt, failures, losses, careful };
+    requeueRange(engine, lease, { range, token, reason });
   }
 }
 

@@ -8,7 +8,11 @@
 import { type Database, type Row } from "./database.ts";
 import { type GroupRecord, QUEUED, taskId, type WaitingRange, type WaitingTask } from "./model.ts";
 
-const PAGE_TASKS = 512;
+/** Tasks read ahead at a time: few at first, then as many as the text they bring allows. */
+export const FIRST_PAGE_TASKS = 32;
+const MAX_PAGE_TASKS = 512;
+const MIN_PAGE_TASKS = 4;
+const PAGE_TEXT = 4_194_304;
 
 export function hasWork(group: GroupRecord): boolean {
   const { array } = group;
@@ -57,15 +61,24 @@ function readPage(db: Database, group: GroupRecord): void {
   const base = taskId(group.execution, 0);
   const rows = db.all(
     `SELECT id, attempt, failures, losses, input, parents FROM tasks
-     WHERE id >= ? AND id < ? AND state = ? ORDER BY id LIMIT ${PAGE_TASKS}`,
+     WHERE id >= ? AND id < ? AND state = ? ORDER BY id LIMIT ?`,
     base + group.nextToRead,
     base + end,
     QUEUED,
+    group.pageTasks,
   );
   group.page = rows.map((row) => waitingTask(row, Number(row["id"]) - base));
   group.pageAt = 0;
   const last = group.page.at(-1);
-  group.nextToRead = rows.length < PAGE_TASKS || last === undefined ? end : last.task + 1;
+  const isLast = rows.length < group.pageTasks || last === undefined;
+  group.nextToRead = isLast ? end : last.task + 1;
+  group.pageTasks = nextPage(group.page);
+}
+
+/** Tasks of the next page, by the text that one of this page brings. */
+function nextPage(page: readonly WaitingTask[]): number {
+  const text = page.reduce((sum, { input, parents }) => sum + (input?.length ?? 0) + (parents?.length ?? 0), 1);
+  return Math.max(MIN_PAGE_TASKS, Math.min(MAX_PAGE_TASKS, Math.floor((PAGE_TEXT * page.length) / text)));
 }
 
 function waitingTask(row: Row, task: number): WaitingTask {

@@ -63,7 +63,7 @@ function loadExecution(engine: Engine, row: Row): void {
     priority: Number(row["priority"]),
     maxFailures: optionalNumber(row["max_failures"]),
     retentionMs: Number(row["retention_ms"]),
-    verify: optionalJson(row["verify"]),
+    verify: optionalJson(row["verify"]) as ExecutionRecord["verify"],
     meta: optionalText(row["meta"]),
     createdAt: Number(row["created_at"]),
     state: String(row["state"]) as ExecutionRecord["state"],
@@ -72,8 +72,8 @@ function loadExecution(engine: Engine, row: Row): void {
     nextTask: Number(row["next_task"]),
     startedAt: optionalNumber(row["started_at"]),
     endedAt: undefined,
-    firstFailure: optionalJson(row["first_failure"]),
-    verification: optionalJson(row["verification"]),
+    firstFailure: optionalJson(row["first_failure"]) as ExecutionRecord["firstFailure"],
+    verification: optionalJson(row["verification"]) as ExecutionRecord["verification"],
     counts: JSON.parse(String(row["counters"])) as ExecutionRecord["counts"],
     groups: [],
     attemptsNoted: 0,
@@ -89,7 +89,7 @@ function loadExecution(engine: Engine, row: Row): void {
 
 function loadGroup(engine: Engine, execution: ExecutionRecord, row: Row): void {
   const spec = JSON.parse(String(row["spec"])) as GroupRecord["spec"];
-  const array = optionalJson<Pick<ArrayState, "length" | "chunk" | "results">>(row["array"]);
+  const array = optionalJson(row["array"]) as Pick<ArrayState, "length" | "chunk" | "results"> | undefined;
   const group = newGroup({
     execution,
     no: Number(row["no"]),
@@ -201,6 +201,6 @@ function optionalNumber(value: unknown): number | undefined {
   return typeof value === "number" ? value : undefined;
 }
 
-function optionalJson<T>(value: unknown): T | undefined {
-  return typeof value === "string" ? (JSON.parse(value) as T) : undefined;
+function optionalJson(value: unknown): unknown {
+  return typeof value === "string" ? JSON.parse(value) : undefined;
 }

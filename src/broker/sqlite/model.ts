@@ -127,6 +127,8 @@ export interface GroupRecord extends ReadyLane {
   nextToRead: number;
   page: WaitingTask[];
   pageAt: number;
+  /** Tasks of the next page. */
+  pageTasks: number;
   /** Ready tasks below `nextToRead` that came back, by number. */
   readonly again: Heap<number>;
   /** Ready ranges of an array, by start. */

@@ -1,5 +1,6 @@
 /** Makes records of memory, for new rows (submit.ts) and for stored ones (load.ts). */
 import { Heap } from "../../util/heap.ts";
+import { FIRST_PAGE_TASKS } from "./lanes.ts";
 import type { ArrayState, ExecutionRecord, GroupRecord, GroupSpec, ItemCounts, PoolRecord, WaitingRange } from "./model.ts";
 
 export interface GroupFields {
@@ -27,6 +28,7 @@ export function newGroup(fields: GroupFields): GroupRecord {
     nextToRead: first,
     page: [],
     pageAt: 0,
+    pageTasks: FIRST_PAGE_TASKS,
     again: new Heap<number>((task) => task),
     ranges: new Heap<WaitingRange>((range) => range.start),
     dirty: false,

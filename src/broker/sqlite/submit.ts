@@ -237,7 +237,8 @@ function insertLinked(engine: Engine, group: GroupRecord, link: { task: number; 
   for (const parent of link.parents) {
     engine.db.run("INSERT INTO edges (parent, child) VALUES (?, ?)", taskId(execution, parent), taskId(execution, link.task));
   }
-  count(group, state === SKIPPED ? "skipped" : state === BLOCKED ? "blocked" : "queued", 1);
+  const ready = group.notBefore === undefined ? "queued" : "scheduled";
+  count(group, state === SKIPPED ? "skipped" : state === BLOCKED ? "blocked" : ready, 1);
 }
 
 /** A parent of an earlier part may have ended already. */

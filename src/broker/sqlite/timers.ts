@@ -33,7 +33,7 @@ function promoteGroups(engine: Engine, limit: number): number {
     handled += 1;
     group.notBefore = undefined;
     engine.model.delayedGroups.delete(group);
-    engine.move(group, "scheduled", "queued", group.counts.scheduled);
+    engine.move(group, { from: "scheduled", to: "queued", items: group.counts.scheduled });
     offer(group, engine.now);
   }
   return handled;
@@ -51,7 +51,7 @@ function promoteTasks(engine: Engine, limit: number): number {
       continue;
     }
     engine.db.run("UPDATE tasks SET state = ?, not_before = NULL WHERE id = ?", QUEUED, taskId(execution, task));
-    engine.move(group, "scheduled", "queued");
+    engine.move(group, { from: "scheduled", to: "queued" });
     engine.journal.tasks(execution, { state: "queued", entry: task, reason: "due" });
     offerTask(group, task, engine.now);
   }
@@ -72,7 +72,7 @@ function promoteChunks(engine: Engine, limit: number): number {
     const execution = engine.model.executions.get(no);
     const group = execution === undefined ? undefined : groupOf(execution, task);
     if (execution === undefined || group === undefined) continue;
-    engine.move(group, "scheduled", "queued", end - start);
+    engine.move(group, { from: "scheduled", to: "queued", items: end - start });
     engine.journal.tasks(execution, { state: "queued", entry: [task, start, end], reason: "due" });
     const { attempt, failures, losses, careful } = row;
     const range = { start, end, attempt: Number(attempt), failures: Number(failures), losses: Number(losses), careful: careful === 1 };

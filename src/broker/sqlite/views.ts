@@ -1,6 +1,6 @@
 /** What people and programs look at: rows of the file as the contract's views. Reads change nothing. */
 import type { Failure } from "../../core/failure.ts";
-import { isExecutionEnded } from "../../core/states.ts";
+import { isExecutionEnded, isTaskEnded } from "../../core/states.ts";
 import { HoldfastError } from "../../errors/index.ts";
 import type {
   AttemptLog,
@@ -17,7 +17,19 @@ import type {
 } from "../contract.ts";
 import type { Row } from "./database.ts";
 import type { Engine } from "./engine.ts";
-import { FAILED, type GroupSpec, type ItemCounts, noItems, type PoolRecord, TASK_ID_SPAN, TASK_STATES } from "./model.ts";
+import {
+  BLOCKED,
+  FAILED,
+  type GroupSpec,
+  type ItemCounts,
+  noItems,
+  type PoolRecord,
+  QUEUED,
+  RUNNING,
+  SCHEDULED,
+  TASK_ID_SPAN,
+  TASK_STATES,
+} from "./model.ts";
 
 export function executionRow(engine: Engine, executionId: string): Row {
   const row = engine.db.get("SELECT * FROM executions WHERE id = ?", executionId);
@@ -45,7 +57,7 @@ export function executionView(row: Row): ExecutionView {
     ...optional("meta", row["meta"]),
     ...parsed("verification", row["verification"]),
     ...parsed("firstFailure", row["first_failure"]),
-  } as ExecutionView;
+  };
 }
 
 /** What had not ended when its execution did was cancelled. */
@@ -120,7 +132,8 @@ interface SeparateTasks {
 
 function separateTasks(engine: Engine, { group, no, hasEnded, params, from }: SeparateTasks): TaskView[] {
   const base = no * TASK_ID_SPAN;
-  const wanted = (params.states ?? TASK_STATES).flatMap((state) => storedStates(state, hasEnded));
+  const isDelayed = group["not_before"] !== null;
+  const wanted = (params.states ?? TASK_STATES).flatMap((state) => storedStates(state, { hasEnded, isDelayed }));
   const rows = engine.db.all(
     `SELECT t.*, json_extract(s.profile, '$.worker') AS worker FROM tasks t LEFT JOIN sessions s ON s.no = t.session
      WHERE t.id >= ? AND t.id < ? AND t.state IN (SELECT value FROM json_each(?)) ORDER BY t.id LIMIT ?`,
@@ -130,15 +143,19 @@ function separateTasks(engine: Engine, { group, no, hasEnded, params, from }: Se
     params.limit,
   );
   const spec = JSON.parse(String(group["spec"])) as GroupSpec;
-  return rows.map((row) => taskView({ row, spec, base, executionId: params.executionId, hasEnded, isDelayed: group["not_before"] !== null }));
+  return rows.map((row) => taskView({ row, spec, base, executionId: params.executionId, hasEnded, isDelayed }));
 }
 
-/** States of the file that a view shows as `state`. A delayed group's tasks are stored as queued. */
-function storedStates(state: TaskView["state"], hasEnded: boolean): number[] {
-  const stored = TASK_STATES.indexOf(state);
-  if (state === "cancelled") return hasEnded ? [0, 1, 2, 3] : [];
-  if (state === "scheduled") return [1, 2];
-  return [stored];
+/**
+ * States of the file that a view shows as `state`. A delayed group's tasks are stored as queued, and
+ * what had not ended when its execution did is stored as it was then.
+ */
+function storedStates(state: TaskView["state"], group: { readonly hasEnded: boolean; readonly isDelayed: boolean }): number[] {
+  if (state === "cancelled") return group.hasEnded ? [BLOCKED, SCHEDULED, QUEUED, RUNNING] : [];
+  if (group.hasEnded && !isTaskEnded(state)) return [];
+  if (state === "scheduled") return group.isDelayed ? [SCHEDULED, QUEUED] : [SCHEDULED];
+  if (state === "queued") return group.isDelayed ? [] : [QUEUED];
+  return [TASK_STATES.indexOf(state)];
 }
 
 interface StoredTask {

@@ -1,6 +1,6 @@
 /** cancel, pause, resume: one call each, so one shape for all three. */
 import type { CliContext, CommandHost } from "../context.ts";
-import { sentence, shortId } from "../execution-lines.ts";
+import { sentence } from "../execution-lines.ts";
 import type { HoldfastCommand } from "../holdfast-command.ts";
 import { settingOption } from "../options.ts";
 import { count } from "../terminal/figures.ts";
@@ -30,7 +30,7 @@ export function defineControl(program: HoldfastCommand, host: CommandHost, verb:
     .description(verb.about)
     .addOption(settingOption("broker", "address"))
     .option("--json", "Prints the execution as JSON.")
-    .addHelpText("after", `\nExample:\n  holdfast ${verb.name} 3f9a`)
+    .addHelpText("after", `\nExample:\n  holdfast ${verb.name} k7m2`)
     .action(async (id: string, flags: ControlFlags) => host.finish(await control(host.context, { verb, id, flags })));
 }
 
@@ -42,7 +42,7 @@ async function control(
   const { out } = context;
   const view = await withBroker(context, flags, async ({ client }) => verb.call(await client.get(id), flags));
   if (flags.json === true) out.raw(`${JSON.stringify({ execution: view }, null, 2)}\n`);
-  else out.print(...sentence(out, `Execution ${shortId(view.executionId)} ${verb.outcome(view)}`));
+  else out.print(...sentence(out, `Execution ${view.executionId} ${verb.outcome(view)}`));
   return 0;
 }
 

@@ -1,4 +1,3 @@
-import { shortId } from "../execution-lines.ts";
 import type { CommandHost } from "../context.ts";
 import type { HoldfastCommand } from "../holdfast-command.ts";
 import { defineControl, doneOf } from "./control.ts";
@@ -7,7 +6,7 @@ export function definePause(program: HoldfastCommand, host: CommandHost): void {
   defineControl(program, host, {
     name: "pause",
     about: "Lets nothing more of an execution start; what runs now finishes.",
-    outcome: (view) => `is paused (${doneOf(view)}). Go on with: holdfast resume ${shortId(view.executionId)}`,
+    outcome: (view) => `is paused (${doneOf(view)}). Go on with: holdfast resume ${view.executionId}`,
     call: (execution) => execution.pause(),
   });
 }

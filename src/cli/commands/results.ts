@@ -30,7 +30,7 @@ export function defineResults(program: HoldfastCommand, host: CommandHost): void
     .addOption(settingOption("broker", "address"))
     .addHelpText(
       "after",
-      "\nExamples:\n  holdfast results 3f9a --format csv --out results.csv\n  holdfast results 3f9a | head",
+      "\nExamples:\n  holdfast results k7m2 --format csv --out results.csv\n  holdfast results k7m2 | head",
     )
     .action(async (id: string, flags: ResultsFlags) => host.finish(await results(host.context, id, flags)));
 }

@@ -2,7 +2,7 @@ import path from "node:path";
 import type { Definition } from "../../sdk/definition.ts";
 import type { Execution } from "../../sdk/execution.ts";
 import type { CliContext, CommandHost } from "../context.ts";
-import { sentence, shortId } from "../execution-lines.ts";
+import { sentence } from "../execution-lines.ts";
 import type { HoldfastCommand } from "../holdfast-command.ts";
 import { loadDefinition } from "../load-definition.ts";
 import { type LocalCluster, openLocalCluster } from "../local-cluster.ts";
@@ -111,7 +111,7 @@ async function runHere(
   err.print(
     ...sentence(
       err,
-      `${name}: ${counted(counters.total, unit)}, ${workers === 0 ? "no workers here" : counted(workers, "worker")}, execution ${shortId(execution.id)}`,
+      `${name}: ${counted(counters.total, unit)}, ${workers === 0 ? "no workers here" : counted(workers, "worker")}, execution ${execution.id}`,
     ),
   );
   if (workers > 0) cluster.startWorkers({ count: workers, replaceLost: true });
@@ -128,7 +128,7 @@ function tellInterrupted(context: CliContext, id: string): void {
   err.print(
     ...sentence(
       err,
-      `Stopping: what runs is finished or handed back. Go on with: holdfast up. End it with: holdfast cancel ${shortId(id)}`,
+      `Stopping: what runs is finished or handed back. Go on with: holdfast up. End it with: holdfast cancel ${id}`,
     ),
   );
 }

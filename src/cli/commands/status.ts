@@ -37,7 +37,7 @@ export function defineStatus(program: HoldfastCommand, host: CommandHost): void 
     .description("Shows what runs: executions, workers and pools, or one execution.")
     .addOption(settingOption("broker", "address"))
     .option("--json", "Prints JSON.")
-    .addHelpText("after", "\nExamples:\n  holdfast status\n  holdfast status 3f9a\n  holdfast status --json")
+    .addHelpText("after", "\nExamples:\n  holdfast status\n  holdfast status k7m2\n  holdfast status --json")
     .action(async (id: string | undefined, flags: StatusFlags) =>
       host.finish(id === undefined ? await overview(host.context, flags) : await detail(host.context, id, flags)),
     );

@@ -187,6 +187,49 @@ export const dependencyCases: CaseGroup = {
       },
     },
     {
+      name: "a task whose parents are done still waits for its delay, and the other way round",
+      promises: [2, 8],
+      run: async (world) => {
+        const late = group(tasks(2, [[0], [1]]), { delayMs: 10_000 });
+        const id = await world.submit(submission([group(tasks(2)), late], { open: true }));
+        const worker = await world.join();
+        const [first, second] = await worker.leases(5);
+        assert.ok(first !== undefined && second !== undefined);
+        await worker.finish(first);
+        await world.broker.extend({
+          executionId: id,
+          part: 1,
+          groups: [group(tasks(1, [[0]]), { delayMs: 10_000 })],
+          seal: true,
+        });
+        assert.deepEqual(books(await world.counters(id)), {
+          total: 5,
+          completed: 1,
+          running: 1,
+          scheduled: 2,
+          blocked: 1,
+        });
+        const { tasks: waiting } = await world.broker.listTasks({ executionId: id, states: ["scheduled"], limit: 10 });
+        assert.deepEqual(
+          waiting.map((task) => task.task),
+          [2, 4],
+        );
+        await world.advance(9_999);
+        await world.promote();
+        assert.deepEqual(await worker.leases(5), []);
+        await world.advance(1);
+        await world.promote();
+        const due = await worker.leases(5);
+        assert.deepEqual(
+          due.map((lease) => lease.task),
+          [2, 4],
+        );
+        await worker.finish(second);
+        await worker.finish(...due, ...(await worker.leases(5)));
+        assert.equal((await world.view(id)).state, "completed");
+      },
+    },
+    {
       name: "a wide fan-out and fan-in comes through",
       promises: [2, 3],
       run: async (world) => {

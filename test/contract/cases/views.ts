@@ -106,6 +106,26 @@ export const viewCases: CaseGroup = {
       },
     },
     {
+      name: "tasks of one state are found behind any number of others",
+      promises: [9],
+      run: async (world) => {
+        const executionId = await world.submit(
+          submission([group(tasks(20)), group(tasks(3), { delayMs: 60_000 }), group(tasks(3))]),
+        );
+        const worker = await world.join();
+        const leases = await worker.leases(20);
+        const last = leases.find((lease) => lease.task === 19);
+        assert.ok(last !== undefined);
+        await worker.deliver(...leases.filter((lease) => lease !== last).map(returned), failed(last));
+        const numbers = async (params: object): Promise<number[]> =>
+          (await world.broker.listTasks({ executionId, limit: 2, ...params })).tasks.map((task) => task.task);
+        assert.deepEqual(await numbers({ states: ["scheduled"] }), [19, 20]);
+        assert.deepEqual(await numbers({ states: ["scheduled"], after: 20 }), [21, 22]);
+        assert.deepEqual(await numbers({ states: ["queued"], after: 18 }), [23, 24]);
+        assert.deepEqual(await numbers({ states: ["running"] }), []);
+      },
+    },
+    {
       name: "a task tells its result and its last failure",
       promises: [10],
       run: async (world) => {

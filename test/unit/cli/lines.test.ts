@@ -49,7 +49,7 @@ const counters: Counters = {
   skipped: 0,
 };
 const status: ExecutionStatus = {
-  executionId: "3f9a12de-0000-4000-8000-000000000000",
+  executionId: "k7m2q9xw4t3v",
   name: "tune \u001b[31mthe penguins",
   kind: "sweep",
   state: "running",
