@@ -6,7 +6,7 @@ import { connectRemoteBroker } from "../broker/remote/connect.ts";
 import type { Settings } from "../config/index.ts";
 import { type Logger, silentLogger } from "../telemetry/log.ts";
 import { systemClock } from "../util/clock.ts";
-import { shortId } from "../util/short-id.ts";
+import { shortId } from "./short-id.ts";
 import { type BrokerHome, DEFAULT_BROKER_FOLDER, folderHome, parseBrokerAddress } from "./broker-address.ts";
 import { type EmbeddedBroker, findOwner, openEmbeddedBroker } from "./embedded-broker.ts";
 import { brokerSettings, processSettings } from "./settings.ts";

@@ -19,7 +19,8 @@ export function checkSubmissions({ submissions }: SubmitParams): void {
     const path = `submissions[${index}]`;
     checkHead(submission, path);
     tasks += checkGroups(submission.groups, 0, path);
-    if (submission.open !== true && submission.groups.length === 0) refuse(`${path}.groups`, "is empty, and the execution is not open");
+    if (submission.open !== true && submission.groups.length === 0)
+      refuse(`${path}.groups`, "is empty, and the execution is not open");
   });
   checkCount("tasks", tasks, MAX_TASKS_PER_CALL);
 }
@@ -46,7 +47,11 @@ function checkGroups(groups: readonly TaskGroup[], first: number, path: string):
     next += checkGroup(group, next, `${path}.groups[${index}]`);
   });
   if (next > MAX_TASKS_PER_EXECUTION) {
-    throw new HoldfastError("BATCH_TOO_LARGE", { what: "An execution's tasks (use a sweep)", count: next, limit: MAX_TASKS_PER_EXECUTION });
+    throw new HoldfastError("BATCH_TOO_LARGE", {
+      what: "An execution's tasks (use a sweep)",
+      count: next,
+      limit: MAX_TASKS_PER_EXECUTION,
+    });
   }
   return next - first;
 }
@@ -89,13 +94,20 @@ function checkChunk(chunk: ChunkPlan, path: string): void {
   if (chunk.kind === "adaptive" && chunk.min > chunk.max) refuse(`${path}.min`, `is above max (${chunk.max})`);
 }
 
-function checkParents(after: readonly (readonly number[])[] | undefined, tasks: { first: number; count: number; path: string }): void {
+function checkParents(
+  after: readonly (readonly number[])[] | undefined,
+  tasks: { first: number; count: number; path: string },
+): void {
   if (after === undefined) return;
-  if (after.length !== tasks.count) refuse(tasks.path, `names parents of ${after.length} tasks, but there are ${tasks.count}`);
+  if (after.length !== tasks.count)
+    refuse(tasks.path, `names parents of ${after.length} tasks, but there are ${tasks.count}`);
   after.forEach((parents, index) => {
     for (const parent of parents) {
       if (!Number.isInteger(parent) || parent < 0 || parent >= tasks.first + index) {
-        refuse(`${tasks.path}[${index}]`, `names task ${parent}; parents must have a lower number than their child (${tasks.first + index})`);
+        refuse(
+          `${tasks.path}[${index}]`,
+          `names task ${parent}; parents must have a lower number than their child (${tasks.first + index})`,
+        );
       }
     }
   });
@@ -106,7 +118,8 @@ function checkWhole(path: string, value: number, least: number): void {
 }
 
 function checkPayload(what: string, text: string): void {
-  if (text.length > MAX_PAYLOAD) throw new HoldfastError("PAYLOAD_TOO_LARGE", { what, bytes: text.length, limit: MAX_PAYLOAD });
+  if (text.length > MAX_PAYLOAD)
+    throw new HoldfastError("PAYLOAD_TOO_LARGE", { what, bytes: text.length, limit: MAX_PAYLOAD });
 }
 
 function checkCount(what: string, count: number, limit: number): void {

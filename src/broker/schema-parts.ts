@@ -35,10 +35,7 @@ export function strict<T extends object>(): <S extends Shape<T>>(
  * An array of at most `limit` entries. The length is looked at before the entries: an array of
  * millions is refused without parsing any of them.
  */
-export function boundedArray<S extends z.ZodType>(
-  entry: S,
-  limit: number,
-): z.ZodPipe<z.ZodType, z.ZodArray<S>> {
+export function boundedArray<S extends z.ZodType>(entry: S, limit: number): z.ZodPipe<z.ZodType, z.ZodArray<S>> {
   const bounded = z.unknown().superRefine((value, context) => {
     if (!Array.isArray(value)) {
       context.addIssue({ code: "invalid_type", expected: "array", input: value, continue: false });

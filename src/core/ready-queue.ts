@@ -109,7 +109,10 @@ export interface Claimant {
  * The lane whose turn it is for a worker that serves these queues. Its entry goes to the end of its
  * bucket's turns.
  */
-export function nextTurn<L extends ReadyLane>(queues: readonly ReadyQueue<L>[], claimant: Claimant): Turn<L> | undefined {
+export function nextTurn<L extends ReadyLane>(
+  queues: readonly ReadyQueue<L>[],
+  claimant: Claimant,
+): Turn<L> | undefined {
   const { capabilities, wanted, now, turn } = claimant;
   let best: Bucket<L> | undefined;
   let bestHead: Entry<L> | undefined;
@@ -139,7 +142,9 @@ export function nextTurn<L extends ReadyLane>(queues: readonly ReadyQueue<L>[], 
 }
 
 function waitedLonger(one: Entry<ReadyLane>, other: Entry<ReadyLane>): boolean {
-  return one.waitingSince < other.waitingSince || (one.waitingSince === other.waitingSince && one.lastTurn < other.lastTurn);
+  return (
+    one.waitingSince < other.waitingSince || (one.waitingSince === other.waitingSince && one.lastTurn < other.lastTurn)
+  );
 }
 
 /** A queue of turns: push, look at the head, move the head to the end, take one out. */

@@ -40,8 +40,17 @@ export const TASK_TRANSITIONS: Readonly<Record<TaskState, readonly TaskState[]>>
   skipped: [],
 };
 
-export const TERMINAL_EXECUTION_STATES = ["completed", "failed", "cancelled"] as const satisfies readonly ExecutionState[];
-export const TERMINAL_TASK_STATES = ["completed", "failed", "cancelled", "skipped"] as const satisfies readonly TaskState[];
+export const TERMINAL_EXECUTION_STATES = [
+  "completed",
+  "failed",
+  "cancelled",
+] as const satisfies readonly ExecutionState[];
+export const TERMINAL_TASK_STATES = [
+  "completed",
+  "failed",
+  "cancelled",
+  "skipped",
+] as const satisfies readonly TaskState[];
 
 /** True when no further transition happens by itself. */
 export function isExecutionEnded(state: ExecutionState): boolean {

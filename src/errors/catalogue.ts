@@ -37,10 +37,18 @@ export const ERROR_CATALOGUE = {
   INVALID_SPACE: lasting(422, 2, "Parameter space at {path}: {problem}"),
   INVALID_PARAMETER_FILE: lasting(422, 2, "{file}, row {row}: {problem}"),
   PARAMETER_FILE_UNUSABLE: lasting(422, 2, "{file} cannot be used as a parameter file: {problem}"),
-  PARAMETER_FILE_CHANGED: lasting(409, 1, "{file} has changed since the sweep was submitted; restore it or submit again."),
+  PARAMETER_FILE_CHANGED: lasting(
+    409,
+    1,
+    "{file} has changed since the sweep was submitted; restore it or submit again.",
+  ),
   MODULE_NOT_LOADED: lasting(422, 2, "{module} could not be loaded: {problem}"),
   TASK_NOT_FOUND: lasting(404, 1, "{module} exports no task named {task}; it exports {exported}."),
-  NOTHING_TO_RUN: lasting(422, 2, "{module} has no default export to run; end it with `export default sweep(task, {{ over: … }})`."),
+  NOTHING_TO_RUN: lasting(
+    422,
+    2,
+    "{module} has no default export to run; end it with `export default sweep(task, {{ over: … }})`.",
+  ),
   PAYLOAD_TOO_LARGE: lasting(413, 2, "{what} is {bytes} bytes; the limit is {limit}."),
   BATCH_TOO_LARGE: lasting(413, 2, "{what} has {count} entries; the limit is {limit}."),
   INVALID_REQUEST: lasting(400, 1, "{method}: {path}: {problem}"),
@@ -52,7 +60,11 @@ export const ERROR_CATALOGUE = {
   TASK_UNKNOWN: lasting(404, 1, "Execution {execution} has no task {task}."),
   EXECUTION_ENDED: lasting(409, 1, "Execution {execution} is already {state}."),
   EXECUTION_SEALED: lasting(409, 1, "Execution {execution} takes no more tasks."),
-  EXECUTION_FAILED: lasting(500, 1, "Execution {execution} {state}: {completed} of {total} completed, {failed} failed. First failure: {failure}"),
+  EXECUTION_FAILED: lasting(
+    500,
+    1,
+    "Execution {execution} {state}: {completed} of {total} completed, {failed} failed. First failure: {failure}",
+  ),
   EXECUTION_CANCELLED: lasting(409, 1, "Execution {execution} was cancelled."),
   // Leases and sessions
   LEASE_LOST: lasting(409, 1, "The lease of task {task} in {execution} has passed on; this outcome does not count."),
@@ -63,10 +75,22 @@ export const ERROR_CATALOGUE = {
   BROKER_UNREACHABLE: passing(503, 3, "{url} cannot be reached: {problem}"),
   BROKER_TIMEOUT: passing(504, 3, "{method} got no answer from {url} within {timeoutMs} ms."),
   UNAUTHORIZED: lasting(401, 3, "{url} refused the token; check HOLDFAST_TOKEN."),
-  PROTOCOL_MISMATCH: lasting(426, 3, "{url} speaks version {theirs} of the wire protocol and this program version {ours}; run the same Holdfast on both sides."),
+  PROTOCOL_MISMATCH: lasting(
+    426,
+    3,
+    "{url} speaks version {theirs} of the wire protocol and this program version {ours}; run the same Holdfast on both sides.",
+  ),
   LISTEN_FAILED: passing(500, 3, "{address} cannot be listened on: {problem}"),
-  STORE_FULL: passing(507, 3, "{file}: the disk is full; nothing of this call was stored. Free some space and try again."),
-  STORE_TOO_NEW: lasting(500, 3, "{file} was written by a newer Holdfast (format {found}, this one knows {known}); upgrade this program."),
+  STORE_FULL: passing(
+    507,
+    3,
+    "{file}: the disk is full; nothing of this call was stored. Free some space and try again.",
+  ),
+  STORE_TOO_NEW: lasting(
+    500,
+    3,
+    "{file} was written by a newer Holdfast (format {found}, this one knows {known}); upgrade this program.",
+  ),
   STORE_CORRUPT: lasting(500, 3, "{file} is no Holdfast database or is damaged: {problem}"),
   STORE_FAILED: passing(500, 3, "{file}: {problem}"),
   // Workers and runners
@@ -76,6 +100,7 @@ export const ERROR_CATALOGUE = {
   TASK_OUT_OF_MEMORY: lasting(500, 1, "The task used more memory than its limit of {limitMb} MB and was stopped."),
   WORKER_FAILED: lasting(500, 1, "Worker {worker} ended: {how}."),
   // The rest
+  NOT_BUILT: lasting(500, 3, "Holdfast is not built; run npm run build first."),
   RUNTIME_TOO_OLD: lasting(500, 3, "Holdfast needs Node {needed} or newer; this is {found}."),
   INTERNAL: lasting(500, 70, "Unexpected: {problem}. Please report this."),
 } as const satisfies Record<string, ErrorEntry>;

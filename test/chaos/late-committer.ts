@@ -5,6 +5,7 @@
  */
 import { openEmbedded } from "../../src/app/open-broker.ts";
 import { HoldfastError } from "../../src/errors/index.ts";
+import { systemClock } from "../../src/util/clock.ts";
 
 const broker = await openEmbedded({ dir: process.argv[2] ?? "" });
 const { session, heartbeatMs } = await broker.openSession({
@@ -15,18 +16,28 @@ const { session, heartbeatMs } = await broker.openSession({
   capabilities: ["cpu"],
   slots: 1,
 });
-const beat = setInterval(() => {
-  void broker.heartbeat({ session, running: 1 }).catch(() => clearInterval(beat));
-}, heartbeatMs);
+const clock = systemClock({ keepAlive: true });
+let stopBeating = (): void => undefined;
+function beat(): void {
+  broker.heartbeat({ session, running: 1 }).then(
+    () => {
+      stopBeating = clock.schedule(heartbeatMs, beat);
+    },
+    () => undefined,
+  );
+}
+beat();
 const { leases } = await broker.claim({ session, max: 1, waitMs: 20_000 });
 const [lease] = leases;
 if (lease === undefined) throw new Error("there was nothing to claim");
 process.stdout.write("claimed\n");
 process.stdin
   .on("end", () => {
-    clearInterval(beat);
+    stopBeating();
     const { executionId, task, token } = lease;
-    const outcomes = [{ kind: "completed", lease: { executionId, task, token }, result: '"late"', durationMs: 1 }] as const;
+    const outcomes = [
+      { kind: "completed", lease: { executionId, task, token }, result: '"late"', durationMs: 1 },
+    ] as const;
     broker
       .commit({ session, outcomes })
       .then(

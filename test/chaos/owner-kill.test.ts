@@ -5,7 +5,7 @@
  * the books of what the calls touched. In the end an owner that is left alone finishes everything,
  * and nothing has been committed twice.
  *
- * HOLDFAST_CHAOS_SEED repeats a run's choices (not its timing), HOLDFAST_CHAOS_ROUNDS sets the deaths.
+ * CHAOS_SEED repeats a run's choices (not its timing), CHAOS_ROUNDS sets the deaths.
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -22,8 +22,8 @@ import { seededRandom, wholeBetween } from "../support/seeded-random.ts";
 import { withTemporaryFolder } from "../support/temporary-folder.ts";
 import type { Acknowledgement, OwnerOrders } from "./owner-process.ts";
 
-const ROUNDS = Number(process.env["HOLDFAST_CHAOS_ROUNDS"] ?? 50);
-const SEED = Number(process.env["HOLDFAST_CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const ROUNDS = Number(process.env["CHAOS_ROUNDS"] ?? 50);
+const SEED = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 const LONGEST_LIFE_MS = 500;
 /** Some owners die while they still open the file. */
 const SHARE_KILLED_EARLY = 0.1;
@@ -31,7 +31,7 @@ const LONGEST_EARLY_MS = 250;
 const FINISH_LIMIT_MS = 60_000;
 const CLOCK = systemClock({ keepAlive: true });
 
-const TITLE = `nothing acknowledged is lost when the owner of the file is killed ${ROUNDS} times (HOLDFAST_CHAOS_SEED=${SEED})`;
+const TITLE = `nothing acknowledged is lost when the owner of the file is killed ${ROUNDS} times (CHAOS_SEED=${SEED})`;
 
 it(TITLE, { timeout: 300_000 }, async (test) => {
   await withTemporaryFolder(async (folder) => {

@@ -35,7 +35,10 @@ interface World {
   readonly pool: LocalWorkers;
 }
 
-async function world(t: TestContext, options: { readonly restart: boolean; readonly supervised: boolean }): Promise<World> {
+async function world(
+  t: TestContext,
+  options: { readonly restart: boolean; readonly supervised: boolean },
+): Promise<World> {
   const dir = await scratchFolder(t);
   const cleanup = cleanups(t);
   const broker = await openEmbedded({ dir });
@@ -55,13 +58,18 @@ async function world(t: TestContext, options: { readonly restart: boolean; reado
 }
 
 /** Waits for the transition of the execution's only task to `running`, later than `after`. */
-async function running(broker: EmbeddedBroker, executionId: string, after: number): Promise<BrokerEvent & { readonly worker: string }> {
+async function running(
+  broker: EmbeddedBroker,
+  executionId: string,
+  after: number,
+): Promise<BrokerEvent & { readonly worker: string }> {
   let cursor = after;
   for (;;) {
     const page = await broker.readEvents({ cursor, executionId, limit: 100, waitMs: 20_000 });
     for (const event of page.events) {
       const { change } = event;
-      if (change.kind === "tasks" && change.state === "running" && change.worker !== undefined) return { ...event, worker: change.worker };
+      if (change.kind === "tasks" && change.state === "running" && change.worker !== undefined)
+        return { ...event, worker: change.worker };
     }
     assert.notEqual(page.events.length, 0, "the task did not start again");
     cursor = page.cursor;
@@ -99,7 +107,9 @@ for (const supervised of [true, false]) {
       await execution.cancel();
     }
     const sorted = times.toSorted((one, other) => one - other);
-    t.diagnostic(`SIGKILL → running elsewhere (${how}): p50 ${quantile(sorted, 0.5)} ms, p99 ${quantile(sorted, 0.99)} ms, max ${sorted.at(-1)} ms over ${times.length}`);
+    t.diagnostic(
+      `SIGKILL → running elsewhere (${how}): p50 ${quantile(sorted, 0.5)} ms, p99 ${quantile(sorted, 0.99)} ms, max ${sorted.at(-1)} ms over ${times.length}`,
+    );
     assert.ok(quantile(sorted, 0.5) < 1_000);
   });
 }

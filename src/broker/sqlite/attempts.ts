@@ -8,7 +8,11 @@ import type { LeaseRecord } from "./model.ts";
 const PRUNE_EVERY = 256;
 
 /** Keeps what a person asks for after a failure: who ran it, why it ended, what it printed. */
-export function rememberAttempt(engine: Engine, lease: LeaseRecord, outcome: Exclude<Outcome, { kind: "returned" }>): void {
+export function rememberAttempt(
+  engine: Engine,
+  lease: LeaseRecord,
+  outcome: Exclude<Outcome, { kind: "returned" }>,
+): void {
   engine.db.run(
     `INSERT INTO attempts (execution, task, start, end, attempt, worker, outcome, failure, output, duration_ms, at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -26,7 +30,6 @@ export function rememberAttempt(engine: Engine, lease: LeaseRecord, outcome: Exc
   );
   prune(engine, lease);
 }
-
 
 /** A lease was taken away from a dead session. */
 export function rememberLoss(engine: Engine, lease: LeaseRecord): void {

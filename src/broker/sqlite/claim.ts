@@ -213,9 +213,7 @@ function takeChunks(taking: Taking, lane: ArrayLane, quota: number): void {
     });
     const range = group.ranges.pop();
     const lease =
-      range === undefined
-        ? carve(taking, lane, size)
-        : leaseRange(taking, group, cut(taking, group, { range, size }));
+      range === undefined ? carve(taking, lane, size) : leaseRange(taking, group, cut(taking, group, { range, size }));
     engine.move(group, { from: "queued", to: "running", items: lease.end - lease.start });
     pushChunk(taking, lease);
   }
@@ -251,7 +249,11 @@ function carve(taking: Taking, { group, array }: ArrayLane, size: number): Lease
 }
 
 /** A range that came back may be larger than what one chunk should be by now: the rest stays ready. */
-function cut({ engine, now }: Taking, group: GroupRecord, { range, size }: { readonly range: WaitingRange; readonly size: number }): WaitingRange {
+function cut(
+  { engine, now }: Taking,
+  group: GroupRecord,
+  { range, size }: { readonly range: WaitingRange; readonly size: number },
+): WaitingRange {
   const keep = Math.max(1, size);
   if (range.end - range.start <= keep || range.careful) return range;
   const rest: WaitingRange = { ...range, start: range.start + keep };

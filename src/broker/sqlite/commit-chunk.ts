@@ -25,7 +25,10 @@ export function commitChunk(engine: Engine, lease: LeaseRecord, outcome: Complet
   deleteChunk(engine, lease);
   if (completed > 0) storeResult(engine, lease, outcome);
   if (group.array !== undefined) {
-    group.array.averageItemMs = updateAverage(group.array.averageItemMs, { items: end - start, durationMs: outcome.durationMs });
+    group.array.averageItemMs = updateAverage(group.array.averageItemMs, {
+      items: end - start,
+      durationMs: outcome.durationMs,
+    });
   }
   engine.move(group, { from: "running", to: "completed", items: completed });
   session.completed += completed;
@@ -45,7 +48,12 @@ function tellCompleted(engine: Engine, lease: LeaseRecord, failures: readonly It
   for (const to of [...failures.map(({ item }) => item), lease.end]) {
     if (to > from) {
       const result = failures.length === 0 ? undefined : named ? null : row;
-      engine.journal.tasks(group.execution, { state: "completed", entry: [task, from, to], worker: session.profile.worker, result });
+      engine.journal.tasks(group.execution, {
+        state: "completed",
+        entry: [task, from, to],
+        worker: session.profile.worker,
+        result,
+      });
       named = true;
     }
     from = to + 1;

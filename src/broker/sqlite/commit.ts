@@ -12,12 +12,23 @@ import { commitChunk, failChunk } from "./commit-chunk.ts";
 import { commitTask, failTask } from "./commit-task.ts";
 import type { Engine } from "./engine.ts";
 import { giveBack } from "./give-back.ts";
-import { chunkKey, COMPLETED, type LeaseKey, type LeaseRecord, RUNNING, type SessionRecord, TASK_ID_SPAN } from "./model.ts";
+import {
+  chunkKey,
+  COMPLETED,
+  type LeaseKey,
+  type LeaseRecord,
+  RUNNING,
+  type SessionRecord,
+  TASK_ID_SPAN,
+} from "./model.ts";
 
 export type Verdict = "accepted" | "refused";
 
 /** Errors: SESSION_LOST, with the outcomes counted as refused. */
-export function commitOutcomes(engine: Engine, params: CommitParams): { readonly session: SessionRecord; readonly verdicts: Verdict[] } {
+export function commitOutcomes(
+  engine: Engine,
+  params: CommitParams,
+): { readonly session: SessionRecord; readonly verdicts: Verdict[] } {
   const session = engine.model.sessions.get(params.session);
   if (session === undefined) {
     for (const { lease } of params.outcomes) refuse(engine, lease);
@@ -52,7 +63,10 @@ function fits(lease: LeaseRecord, outcome: Outcome): boolean {
     case "completed":
       return !isChunk;
     case "chunk":
-      return isChunk && outcome.failures.every(({ item }, at) => isInside(item) && item > (outcome.failures[at - 1]?.item ?? -1));
+      return (
+        isChunk &&
+        outcome.failures.every(({ item }, at) => isInside(item) && item > (outcome.failures[at - 1]?.item ?? -1))
+      );
     case "failed":
       return outcome.culprit === undefined || (isChunk && isInside(outcome.culprit));
     case "returned":
@@ -108,12 +122,19 @@ function isRepeat(engine: Engine, outcome: Outcome, key: LeaseKey): boolean {
   if ((ref.replica ?? 0) > 0) {
     return has("SELECT 1 FROM copies WHERE execution = ? AND task = ? AND start = ? AND token = ?", ...at, token);
   }
-  const hasResult = has("SELECT 1 FROM results WHERE execution = ? AND task = ? AND start = ? AND token = ?", ...at, token);
+  const hasResult = has(
+    "SELECT 1 FROM results WHERE execution = ? AND task = ? AND start = ? AND token = ?",
+    ...at,
+    token,
+  );
   if (hasResult) return kind === "chunk";
   const waits = "SELECT 1 FROM chunks WHERE execution = ? AND task = ? AND start = ? AND token = ? AND state <> ?";
   if (kind === "chunk") {
     // All of its items had failed, each of which waits by itself.
-    return outcome.failures.length > 0 && outcome.failures.every(({ item }) => has(waits, execution, ref.task, item, token, RUNNING));
+    return (
+      outcome.failures.length > 0 &&
+      outcome.failures.every(({ item }) => has(waits, execution, ref.task, item, token, RUNNING))
+    );
   }
   return has(waits, ...at, token, RUNNING);
 }

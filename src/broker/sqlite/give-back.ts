@@ -62,7 +62,11 @@ function giveBackChunk(engine: Engine, lease: LeaseRecord, isLost: boolean): voi
   const token = isLost ? null : -lease.token;
   const reason = isLost ? "lost" : "returned";
   if (losses >= maxLosses) {
-    buryRange(engine, lease, { range: { start, end, attempt, failures, losses, careful }, token, failure: poison(losses) });
+    buryRange(engine, lease, {
+      range: { start, end, attempt, failures, losses, careful },
+      token,
+      failure: poison(losses),
+    });
     endArray(engine, lease.group);
     return;
   }

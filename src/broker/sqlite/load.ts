@@ -30,11 +30,13 @@ export function load(engine: Engine, seen: ReadonlyMap<string, number> = new Map
   engine.model = new Model(engine.settings.ageingMs);
   loadPools(engine);
   loadSessions(engine, seen);
-  for (const row of engine.db.all("SELECT * FROM executions WHERE ended_at IS NULL ORDER BY no")) loadExecution(engine, row);
+  for (const row of engine.db.all("SELECT * FROM executions WHERE ended_at IS NULL ORDER BY no"))
+    loadExecution(engine, row);
 }
 
 function loadPools(engine: Engine): void {
-  for (const row of engine.db.all("SELECT * FROM pools")) engine.model.pool(String(row["name"])).paused = row["paused"] === 1;
+  for (const row of engine.db.all("SELECT * FROM pools"))
+    engine.model.pool(String(row["name"])).paused = row["paused"] === 1;
 }
 
 function loadSessions(engine: Engine, seen: ReadonlyMap<string, number>): void {
@@ -81,7 +83,8 @@ function loadExecution(engine: Engine, row: Row): void {
   };
   engine.model.executions.set(execution.no, execution);
   engine.model.executionsById.set(execution.id, execution);
-  for (const group of engine.db.all("SELECT * FROM groups WHERE execution = ? ORDER BY no", execution.no)) loadGroup(engine, execution, group);
+  for (const group of engine.db.all("SELECT * FROM groups WHERE execution = ? ORDER BY no", execution.no))
+    loadGroup(engine, execution, group);
   loadVerifications(engine, execution);
   loadChunks(engine, execution);
   for (const group of execution.groups) offer(group, engine.now);
@@ -131,7 +134,12 @@ function loadVerifications(engine: Engine, execution: ExecutionRecord): void {
     const [task, start] = [Number(row["task"]), Number(row["start"])];
     const group = groupOf(execution, task);
     if (group === undefined) continue;
-    const copies = engine.db.all("SELECT worker FROM copies WHERE execution = ? AND task = ? AND start = ?", execution.no, task, start);
+    const copies = engine.db.all(
+      "SELECT worker FROM copies WHERE execution = ? AND task = ? AND start = ?",
+      execution.no,
+      task,
+      start,
+    );
     engine.model.verifications.set(verificationKey(execution.no, task, start), {
       group,
       start,
@@ -152,8 +160,18 @@ function loadChunks(engine: Engine, execution: ExecutionRecord): void {
 }
 
 function loadChunk(engine: Engine, group: GroupRecord, row: Row): void {
-  const [start, end, replica, state] = [row["start"], row["end"], row["replica"], row["state"]].map(Number) as [number, number, number, number];
-  const tries = { attempt: Number(row["attempt"]), failures: Number(row["failures"]), losses: Number(row["losses"]), careful: row["careful"] === 1 };
+  const [start, end, replica, state] = [row["start"], row["end"], row["replica"], row["state"]].map(Number) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const tries = {
+    attempt: Number(row["attempt"]),
+    failures: Number(row["failures"]),
+    losses: Number(row["losses"]),
+    careful: row["careful"] === 1,
+  };
   const verification = engine.model.verifications.get(verificationKey(group.execution.no, group.first, start));
   if (state === RUNNING) {
     const id = taskId(group.execution, group.first);
@@ -180,7 +198,8 @@ interface StoredLease {
 
 function addStoredLease(engine: Engine, { row, ...place }: StoredLease): void {
   const session = engine.model.sessionsByNo.get(Number(row["session"]));
-  if (session === undefined) throw new Error(`lease ${place.key} belongs to session ${String(row["session"])}, which is not live`);
+  if (session === undefined)
+    throw new Error(`lease ${place.key} belongs to session ${String(row["session"])}, which is not live`);
   engine.model.addLease({
     ...place,
     attempt: Number(row["attempt"]),

@@ -10,14 +10,7 @@ import type { Failure } from "../../core/failure.ts";
 import type { ReadyLane } from "../../core/ready-queue.ts";
 import { ReadyQueue } from "../../core/ready-queue.ts";
 import type { ExecutionState, TaskState } from "../../core/states.ts";
-import type {
-  ExecutionKind,
-  LeaseRef,
-  TaskGroup,
-  VerificationReport,
-  VerifyPlan,
-  WorkerProfile,
-} from "../contract.ts";
+import type { ExecutionKind, LeaseRef, TaskGroup, VerificationReport, VerifyPlan, WorkerProfile } from "../contract.ts";
 import type { Heap } from "../../util/heap.ts";
 
 /** Tasks per execution fit into this many bits of a task's id. */

@@ -9,8 +9,16 @@ export function purge(engine: Engine, { limit }: DutyParams): DutyReply {
   if (row !== undefined) return { handled: purgeExecution(engine, Number(row["no"]), limit), more: true };
   const before = now - settings.retentionMs;
   const handled =
-    db.run("DELETE FROM sessions WHERE no IN (SELECT no FROM sessions WHERE state IN ('left', 'lost') AND seen_at <= ? LIMIT ?)", before, limit) +
-    db.run("DELETE FROM events WHERE cursor IN (SELECT cursor FROM events WHERE execution IS NULL AND at <= ? LIMIT ?)", before, limit);
+    db.run(
+      "DELETE FROM sessions WHERE no IN (SELECT no FROM sessions WHERE state IN ('left', 'lost') AND seen_at <= ? LIMIT ?)",
+      before,
+      limit,
+    ) +
+    db.run(
+      "DELETE FROM events WHERE cursor IN (SELECT cursor FROM events WHERE execution IS NULL AND at <= ? LIMIT ?)",
+      before,
+      limit,
+    );
   const nextAt = db.get("SELECT min(purge_at) AS at FROM executions WHERE purge_at IS NOT NULL")?.["at"];
   return { handled, more: handled >= limit, ...(typeof nextAt === "number" ? { nextAt } : {}) };
 }
@@ -19,11 +27,19 @@ export function purge(engine: Engine, { limit }: DutyParams): DutyReply {
 function purgeExecution(engine: Engine, no: number, limit: number): number {
   const { db } = engine;
   const [from, to] = [no * TASK_ID_SPAN, (no + 1) * TASK_ID_SPAN];
-  let handled = db.run("DELETE FROM edges WHERE (parent, child) IN (SELECT parent, child FROM edges WHERE parent >= ? AND parent < ? LIMIT ?)", from, to, limit);
+  let handled = db.run(
+    "DELETE FROM edges WHERE (parent, child) IN (SELECT parent, child FROM edges WHERE parent >= ? AND parent < ? LIMIT ?)",
+    from,
+    to,
+    limit,
+  );
   const steps: readonly [sql: string, ...values: number[]][] = [
     ["DELETE FROM tasks WHERE id IN (SELECT id FROM tasks WHERE id >= ? AND id < ? LIMIT ?)", from, to],
     ["DELETE FROM results WHERE rowid IN (SELECT rowid FROM results WHERE execution = ? LIMIT ?)", no],
-    ["DELETE FROM chunks WHERE (execution, task, start, replica) IN (SELECT execution, task, start, replica FROM chunks WHERE execution = ? LIMIT ?)", no],
+    [
+      "DELETE FROM chunks WHERE (execution, task, start, replica) IN (SELECT execution, task, start, replica FROM chunks WHERE execution = ? LIMIT ?)",
+      no,
+    ],
     ["DELETE FROM attempts WHERE seq IN (SELECT seq FROM attempts WHERE execution = ? LIMIT ?)", no],
     ["DELETE FROM events WHERE cursor IN (SELECT cursor FROM events WHERE execution = ? LIMIT ?)", no],
     ["DELETE FROM groups WHERE (execution, no) IN (SELECT execution, no FROM groups WHERE execution = ? LIMIT ?)", no],

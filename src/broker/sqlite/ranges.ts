@@ -28,15 +28,27 @@ export function requeueRange(engine: Engine, lease: LeaseRecord, { reason, ...en
 }
 
 /** Running items will be ready later. */
-export function scheduleRange(engine: Engine, lease: LeaseRecord, { reason, ...ending }: Requeue & { readonly notBefore: number }): void {
+export function scheduleRange(
+  engine: Engine,
+  lease: LeaseRecord,
+  { reason, ...ending }: Requeue & { readonly notBefore: number },
+): void {
   const { range } = ending;
   putChunk(engine, lease, { ...ending, state: SCHEDULED });
   engine.move(lease.group, { from: "running", to: "scheduled", items: range.end - range.start });
-  engine.journal.tasks(lease.group.execution, { state: "scheduled", entry: [lease.task, range.start, range.end], reason });
+  engine.journal.tasks(lease.group.execution, {
+    state: "scheduled",
+    entry: [lease.task, range.start, range.end],
+    reason,
+  });
 }
 
 /** Running items are dead letters. */
-export function buryRange(engine: Engine, lease: LeaseRecord, ending: RangeEnding & { readonly failure: Failure }): void {
+export function buryRange(
+  engine: Engine,
+  lease: LeaseRecord,
+  ending: RangeEnding & { readonly failure: Failure },
+): void {
   const { range, failure } = ending;
   putChunk(engine, lease, { ...ending, state: FAILED });
   engine.move(lease.group, { from: "running", to: "failed", items: range.end - range.start });
@@ -44,7 +56,11 @@ export function buryRange(engine: Engine, lease: LeaseRecord, ending: RangeEndin
   engine.journal.tasks(lease.group.execution, { state: "failed", entry: [lease.task, range.start, range.end] });
 }
 
-function putChunk(engine: Engine, { group }: LeaseRecord, row: RangeEnding & { readonly state: number; readonly notBefore?: number }): void {
+function putChunk(
+  engine: Engine,
+  { group }: LeaseRecord,
+  row: RangeEnding & { readonly state: number; readonly notBefore?: number },
+): void {
   const { range } = row;
   engine.db.run(
     `INSERT OR REPLACE INTO chunks

@@ -1,7 +1,15 @@
 /** Makes records of memory, for new rows (submit.ts) and for stored ones (load.ts). */
 import { Heap } from "../../util/heap.ts";
 import { FIRST_PAGE_TASKS } from "./lanes.ts";
-import type { ArrayState, ExecutionRecord, GroupRecord, GroupSpec, ItemCounts, PoolRecord, WaitingRange } from "./model.ts";
+import type {
+  ArrayState,
+  ExecutionRecord,
+  GroupRecord,
+  GroupSpec,
+  ItemCounts,
+  PoolRecord,
+  WaitingRange,
+} from "./model.ts";
 
 export interface GroupFields {
   readonly execution: ExecutionRecord;

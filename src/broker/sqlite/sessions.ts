@@ -2,7 +2,14 @@
  * Sessions: opened by a worker, kept alive by anything it says, ended by leaving, by its socket, or
  * by silence. When a session ends its leases end with it, in the same transaction (promise 3).
  */
-import type { CloseSessionParams, Directives, DutyParams, DutyReply, OpenSessionReply, WorkerProfile } from "../contract.ts";
+import type {
+  CloseSessionParams,
+  Directives,
+  DutyParams,
+  DutyReply,
+  OpenSessionReply,
+  WorkerProfile,
+} from "../contract.ts";
 import type { Engine } from "./engine.ts";
 import { giveBack } from "./give-back.ts";
 import type { SessionRecord } from "./model.ts";
@@ -66,7 +73,11 @@ export function reapSessions(engine: Engine, { limit }: DutyParams): DutyReply {
   for (const session of silent.slice(0, limit)) endSession(engine, session, "lost");
   let nextAt = Infinity;
   for (const { seenAt } of engine.model.sessions.values()) nextAt = Math.min(nextAt, seenAt + settings.deadAfterMs);
-  return { handled: Math.min(limit, silent.length), more: silent.length > limit, ...(nextAt < Infinity ? { nextAt } : {}) };
+  return {
+    handled: Math.min(limit, silent.length),
+    more: silent.length > limit,
+    ...(nextAt < Infinity ? { nextAt } : {}),
+  };
 }
 
 function endSession(engine: Engine, session: SessionRecord, reason: "left" | "lost"): void {

@@ -233,11 +233,18 @@ export class SqliteBroker implements contract.Broker {
     return this.#read(() => ({ tasks: views.listTasks(this.#engine, checkPage("listTasks", params)) }));
   }
 
-  listDeadLetters(params: { readonly executionId: string; readonly limit: number }): Promise<{ letters: readonly contract.DeadLetter[] }> {
+  listDeadLetters(params: {
+    readonly executionId: string;
+    readonly limit: number;
+  }): Promise<{ letters: readonly contract.DeadLetter[] }> {
     return this.#read(() => ({ letters: views.listDeadLetters(this.#engine, checkPage("listDeadLetters", params)) }));
   }
 
-  listAttempts(params: { readonly executionId: string; readonly task?: number; readonly limit: number }): Promise<{ attempts: readonly contract.AttemptLog[] }> {
+  listAttempts(params: {
+    readonly executionId: string;
+    readonly task?: number;
+    readonly limit: number;
+  }): Promise<{ attempts: readonly contract.AttemptLog[] }> {
     return this.#read(() => ({ attempts: views.listAttempts(this.#engine, checkPage("listAttempts", params)) }));
   }
 
@@ -246,7 +253,9 @@ export class SqliteBroker implements contract.Broker {
   }
 
   listPools(): Promise<{ pools: readonly contract.PoolView[] }> {
-    return this.#read(() => ({ pools: [...this.#engine.model.pools.values()].map((pool) => views.poolView(this.#engine, pool)) }));
+    return this.#read(() => ({
+      pools: [...this.#engine.model.pools.values()].map((pool) => views.poolView(this.#engine, pool)),
+    }));
   }
 
   readEvents(params: contract.ReadEventsParams): Promise<contract.ReadEventsReply> {
@@ -263,7 +272,10 @@ export class SqliteBroker implements contract.Broker {
     });
   }
 
-  async #readOrWait<T>(waitMs: number | undefined, read: () => { readonly reply: T; readonly isNews: boolean }): Promise<T> {
+  async #readOrWait<T>(
+    waitMs: number | undefined,
+    read: () => { readonly reply: T; readonly isNews: boolean },
+  ): Promise<T> {
     this.#checkOpen();
     const { reply, isNews } = read();
     if (isNews || waitMs === undefined || waitMs <= 0) return reply;

@@ -29,7 +29,10 @@ import { newGroup } from "./records.ts";
 export function submit(engine: Engine, params: SubmitParams): SubmitReceipt[] {
   checkSubmissions(params);
   const known = params.submissions.map((submission) => findByKey(engine, submission));
-  checkDepth(engine, params.submissions.flatMap((submission, index) => (known[index] === undefined ? submission.groups : [])));
+  checkDepth(
+    engine,
+    params.submissions.flatMap((submission, index) => (known[index] === undefined ? submission.groups : [])),
+  );
   const createdHere = new Map<string, string>();
   return params.submissions.map((submission, index) => {
     const earlier = known[index] ?? (submission.key === undefined ? undefined : createdHere.get(submission.key));
@@ -121,7 +124,11 @@ function create(engine: Engine, submission: Submission): ExecutionRecord {
 
 export function extend(engine: Engine, params: ExtendParams): { readonly total: number } {
   if (!Number.isInteger(params.part) || params.part < 1) {
-    throw new HoldfastError("INVALID_REQUEST", { method: "extend", path: "part", problem: `is ${params.part}; parts are numbered from 1` });
+    throw new HoldfastError("INVALID_REQUEST", {
+      method: "extend",
+      path: "part",
+      problem: `is ${params.part}; parts are numbered from 1`,
+    });
   }
   const ended = endedTotal(engine, params);
   if (ended !== undefined) return { total: ended };
@@ -149,7 +156,15 @@ function endedTotal(engine: Engine, { executionId, part }: ExtendParams): number
 }
 
 function total(counts: ItemCounts): number {
-  return counts.blocked + counts.scheduled + counts.queued + counts.running + counts.completed + counts.failed + counts.skipped;
+  return (
+    counts.blocked +
+    counts.scheduled +
+    counts.queued +
+    counts.running +
+    counts.completed +
+    counts.failed +
+    counts.skipped
+  );
 }
 
 function addGroups(engine: Engine, execution: ExecutionRecord, groups: readonly TaskGroup[]): void {
@@ -212,7 +227,12 @@ function insertTasks(engine: Engine, group: GroupRecord, work: TaskList): void {
     const parents = group.linked ? [...new Set(work.after?.[index])] : [];
     if (parents.length === 0) {
       waiting += 1;
-      engine.db.run("INSERT INTO tasks (id, state, attempt, failures, losses, input) VALUES (?, ?, 0, 0, 0, ?)", base + index, QUEUED, input);
+      engine.db.run(
+        "INSERT INTO tasks (id, state, attempt, failures, losses, input) VALUES (?, ?, 0, 0, 0, ?)",
+        base + index,
+        QUEUED,
+        input,
+      );
       return;
     }
     insertLinked(engine, group, { task: group.first + index, input, parents });
@@ -220,7 +240,11 @@ function insertTasks(engine: Engine, group: GroupRecord, work: TaskList): void {
   count(group, waitingState, waiting);
 }
 
-function insertLinked(engine: Engine, group: GroupRecord, link: { task: number; input: string; parents: readonly number[] }): void {
+function insertLinked(
+  engine: Engine,
+  group: GroupRecord,
+  link: { task: number; input: string; parents: readonly number[] },
+): void {
   const { execution } = group;
   const states = link.parents.map((parent) => parentState(engine, execution, parent));
   const waitingOn = states.filter((state) => state === "open").length;
@@ -235,7 +259,11 @@ function insertLinked(engine: Engine, group: GroupRecord, link: { task: number; 
     link.input,
   );
   for (const parent of link.parents) {
-    engine.db.run("INSERT INTO edges (parent, child) VALUES (?, ?)", taskId(execution, parent), taskId(execution, link.task));
+    engine.db.run(
+      "INSERT INTO edges (parent, child) VALUES (?, ?)",
+      taskId(execution, parent),
+      taskId(execution, link.task),
+    );
   }
   const ready = group.notBefore === undefined ? "queued" : "scheduled";
   count(group, state === SKIPPED ? "skipped" : state === BLOCKED ? "blocked" : ready, 1);

@@ -61,7 +61,12 @@ function promoteTasks(engine: Engine, limit: number): number {
 function promoteChunks(engine: Engine, limit: number): number {
   const rows = due(engine, "SELECT * FROM chunks WHERE not_before <= ? ORDER BY not_before LIMIT ?", limit);
   for (const row of rows) {
-    const [no, task, start, end] = [Number(row["execution"]), Number(row["task"]), Number(row["start"]), Number(row["end"])];
+    const [no, task, start, end] = [
+      Number(row["execution"]),
+      Number(row["task"]),
+      Number(row["start"]),
+      Number(row["end"]),
+    ];
     engine.db.run(
       "UPDATE chunks SET state = ?, not_before = NULL WHERE execution = ? AND task = ? AND start = ? AND replica = 0",
       QUEUED,
@@ -75,7 +80,14 @@ function promoteChunks(engine: Engine, limit: number): number {
     engine.move(group, { from: "scheduled", to: "queued", items: end - start });
     engine.journal.tasks(execution, { state: "queued", entry: [task, start, end], reason: "due" });
     const { attempt, failures, losses, careful } = row;
-    const range = { start, end, attempt: Number(attempt), failures: Number(failures), losses: Number(losses), careful: careful === 1 };
+    const range = {
+      start,
+      end,
+      attempt: Number(attempt),
+      failures: Number(failures),
+      losses: Number(losses),
+      careful: careful === 1,
+    };
     offerRange(group, range, engine.now);
   }
   return rows.length;
@@ -98,9 +110,19 @@ export function reapOverdue(engine: Engine, { limit }: DutyParams): DutyReply {
   for (const lease of overdue) {
     const { timeoutMs = 0 } = lease.group.spec;
     engine.revoke(lease);
-    const failure = { class: "timeout", code: "TASK_TIMEOUT", message: `No outcome within ${timeoutMs} ms and the time to report it.` } as const;
+    const failure = {
+      class: "timeout",
+      code: "TASK_TIMEOUT",
+      message: `No outcome within ${timeoutMs} ms and the time to report it.`,
+    } as const;
     if (lease.start < 0) failTask(engine, lease, failure);
-    else failChunk(engine, lease, { kind: "failed", lease: leaseRef(lease), durationMs: engine.now - lease.claimedAt, failure });
+    else
+      failChunk(engine, lease, {
+        kind: "failed",
+        lease: leaseRef(lease),
+        durationMs: engine.now - lease.claimedAt,
+        failure,
+      });
     disown(engine, lease);
   }
   return { handled: overdue.length, more: overdue.length >= limit };
@@ -117,7 +139,12 @@ function isOverdue(engine: Engine, lease: LeaseRecord): boolean {
 /** The lease was taken away: its token must not be recognised as an orderly end. */
 function disown(engine: Engine, lease: LeaseRecord): void {
   const { execution } = lease.group;
-  if (lease.start < 0) engine.db.run("UPDATE tasks SET token = NULL WHERE id = ? AND token = ?", taskId(execution, lease.task), lease.token);
+  if (lease.start < 0)
+    engine.db.run(
+      "UPDATE tasks SET token = NULL WHERE id = ? AND token = ?",
+      taskId(execution, lease.task),
+      lease.token,
+    );
   else {
     engine.db.run(
       "UPDATE chunks SET token = NULL WHERE execution = ? AND task = ? AND start >= ? AND start < ? AND token = ?",

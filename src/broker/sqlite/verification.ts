@@ -7,10 +7,23 @@
  */
 import { isSampled } from "../../core/verification.ts";
 import { hasAll } from "../../core/ready-queue.ts";
-import type { CompletedChunk, DutyParams, PendingVerification, VerificationReport, VerificationVerdict } from "../contract.ts";
+import type {
+  CompletedChunk,
+  DutyParams,
+  PendingVerification,
+  VerificationReport,
+  VerificationVerdict,
+} from "../contract.ts";
 import { MAX_DISAGREEMENTS } from "../limits.ts";
 import type { Engine } from "./engine.ts";
-import { type ExecutionRecord, type LeaseRecord, QUEUED, type ReplicaRecord, type VerificationRecord, verificationKey } from "./model.ts";
+import {
+  type ExecutionRecord,
+  type LeaseRecord,
+  QUEUED,
+  type ReplicaRecord,
+  type VerificationRecord,
+  verificationKey,
+} from "./model.ts";
 
 /** A replica that failed or lost its worker this often is given up. */
 const MAX_REPLICA_TROUBLES = 3;
@@ -30,7 +43,8 @@ export function sampleChunk(engine: Engine, lease: LeaseRecord, outcome: Complet
   const { group, start, end, session } = lease;
   const { verify } = group.execution;
   const { values } = outcome;
-  if (verify === undefined || values === undefined || !isSampled({ seed: verify.seed, start, sample: verify.sample })) return;
+  if (verify === undefined || values === undefined || !isSampled({ seed: verify.seed, start, sample: verify.sample }))
+    return;
   const verification: VerificationRecord = {
     group,
     start,
@@ -109,11 +123,16 @@ export function failReplica(engine: Engine, lease: LeaseRecord): void {
 }
 
 export function requeueReplica(engine: Engine, lease: LeaseRecord, isLost: boolean): void {
-  if (isLost) troubleReplica(engine, lease, { attempt: lease.attempt, failures: lease.failures, losses: lease.losses + 1 });
+  if (isLost)
+    troubleReplica(engine, lease, { attempt: lease.attempt, failures: lease.failures, losses: lease.losses + 1 });
   else troubleReplica(engine, lease, { attempt: lease.attempt - 1, failures: lease.failures, losses: lease.losses });
 }
 
-function troubleReplica(engine: Engine, lease: LeaseRecord, tries: Pick<ReplicaRecord, "attempt" | "failures" | "losses">): void {
+function troubleReplica(
+  engine: Engine,
+  lease: LeaseRecord,
+  tries: Pick<ReplicaRecord, "attempt" | "failures" | "losses">,
+): void {
   const verification = verificationOf(engine, lease);
   dropChunk(engine, lease);
   if (verification === undefined) return;
@@ -158,7 +177,13 @@ export function pendingVerifications(engine: Engine, params: DutyParams): Pendin
 function someoneCanRun(engine: Engine, replica: ReplicaRecord): boolean {
   const { group, workers } = replica.verification;
   for (const { profile, capabilities, draining } of engine.model.sessions.values()) {
-    if (!draining && !workers.has(profile.worker) && profile.pools.includes(group.spec.pool) && hasAll(capabilities, group.requires)) return true;
+    if (
+      !draining &&
+      !workers.has(profile.worker) &&
+      profile.pools.includes(group.spec.pool) &&
+      hasAll(capabilities, group.requires)
+    )
+      return true;
   }
   return false;
 }
@@ -212,7 +237,11 @@ export function judge(engine: Engine, verdict: VerificationVerdict): void {
 
 function giveUp(engine: Engine, verification: VerificationRecord): void {
   drop(engine, verification);
-  report(engine, verification.group.execution, (old) => ({ ...old, pending: old.pending - 1, skipped: old.skipped + 1 }));
+  report(engine, verification.group.execution, (old) => ({
+    ...old,
+    pending: old.pending - 1,
+    skipped: old.skipped + 1,
+  }));
 }
 
 /** Forgets a verification, its waiting and running replicas, and its copies. */
@@ -220,7 +249,8 @@ function drop(engine: Engine, verification: VerificationRecord): void {
   const { group, start } = verification;
   const at = [group.execution.no, group.first, start] as const;
   engine.model.verifications.delete(verificationKey(...at));
-  for (const replica of group.pool.replicas) if (replica.verification === verification) group.pool.replicas.delete(replica);
+  for (const replica of group.pool.replicas)
+    if (replica.verification === verification) group.pool.replicas.delete(replica);
   for (const lease of engine.model.leases.values()) {
     if (lease.replica > 0 && lease.group === group && lease.start === start) engine.revoke(lease);
   }
@@ -229,7 +259,11 @@ function drop(engine: Engine, verification: VerificationRecord): void {
   engine.db.run("DELETE FROM copies WHERE execution = ? AND task = ? AND start = ?", ...at);
 }
 
-function report(engine: Engine, execution: ExecutionRecord, change: (old: VerificationReport) => VerificationReport): void {
+function report(
+  engine: Engine,
+  execution: ExecutionRecord,
+  change: (old: VerificationReport) => VerificationReport,
+): void {
   execution.verification = change(execution.verification ?? EMPTY_REPORT);
   engine.touch(execution);
 }

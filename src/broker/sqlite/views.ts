@@ -116,7 +116,8 @@ export function listTasks(engine: Engine, params: ListTasksParams): TaskView[] {
         ? separateTasks(engine, { group, no, hasEnded, params, from: Math.max(first, after + 1) })
         : [arrayTask({ group, executionId: params.executionId, hasEnded })];
     for (const view of views) {
-      if (tasks.length < params.limit && (params.states === undefined || params.states.includes(view.state))) tasks.push(view);
+      if (tasks.length < params.limit && (params.states === undefined || params.states.includes(view.state)))
+        tasks.push(view);
     }
   }
   return tasks;
@@ -150,7 +151,10 @@ function separateTasks(engine: Engine, { group, no, hasEnded, params, from }: Se
  * States of the file that a view shows as `state`. A delayed group's tasks are stored as queued, and
  * what had not ended when its execution did is stored as it was then.
  */
-function storedStates(state: TaskView["state"], group: { readonly hasEnded: boolean; readonly isDelayed: boolean }): number[] {
+function storedStates(
+  state: TaskView["state"],
+  group: { readonly hasEnded: boolean; readonly isDelayed: boolean },
+): number[] {
   if (state === "cancelled") return group.hasEnded ? [BLOCKED, SCHEDULED, QUEUED, RUNNING] : [];
   if (group.hasEnded && !isTaskEnded(state)) return [];
   if (state === "scheduled") return group.isDelayed ? [SCHEDULED, QUEUED] : [SCHEDULED];
@@ -212,7 +216,10 @@ function arrayState(counts: ItemCounts, hasEnded: boolean): TaskView["state"] {
   return counts.failed > 0 ? "failed" : "completed";
 }
 
-export function listDeadLetters(engine: Engine, params: { readonly executionId: string; readonly limit: number }): DeadLetter[] {
+export function listDeadLetters(
+  engine: Engine,
+  params: { readonly executionId: string; readonly limit: number },
+): DeadLetter[] {
   const no = Number(executionRow(engine, params.executionId)["no"]);
   const base = no * TASK_ID_SPAN;
   const tasks = engine.db.all(
@@ -230,7 +237,12 @@ export function listDeadLetters(engine: Engine, params: { readonly executionId: 
   );
   const letters = [
     ...tasks.map((row) => ({ task: Number(row["id"]) - base, ...deadLetter(row) })),
-    ...chunks.map((row) => ({ task: Number(row["task"]), start: Number(row["start"]), end: Number(row["end"]), ...deadLetter(row) })),
+    ...chunks.map((row) => ({
+      task: Number(row["task"]),
+      start: Number(row["start"]),
+      end: Number(row["end"]),
+      ...deadLetter(row),
+    })),
   ];
   return letters.slice(0, params.limit).map((letter) => ({ executionId: params.executionId, ...letter }));
 }
@@ -244,7 +256,10 @@ function deadLetter(row: Row): Pick<DeadLetter, "failures" | "losses" | "failure
   };
 }
 
-export function listAttempts(engine: Engine, params: { readonly executionId: string; readonly task?: number; readonly limit: number }): AttemptLog[] {
+export function listAttempts(
+  engine: Engine,
+  params: { readonly executionId: string; readonly task?: number; readonly limit: number },
+): AttemptLog[] {
   const no = Number(executionRow(engine, params.executionId)["no"]);
   const rows = engine.db.all(
     "SELECT * FROM attempts WHERE execution = ?1 AND (?2 IS NULL OR task = ?2) ORDER BY seq DESC LIMIT ?3",
@@ -273,19 +288,20 @@ export function listAttempts(engine: Engine, params: { readonly executionId: str
 
 /** Live sessions first, then those that ended last. */
 export function listSessions(engine: Engine, { limit }: { readonly limit: number }): SessionView[] {
-  const live = [...engine.model.sessions.values()].map(
-    (session): SessionView => ({
-      ...session.profile,
-      session: session.id,
-      state: session.draining ? "draining" : "live",
-      openedAt: session.openedAt,
-      lastSeenAt: session.seenAt,
-      leases: session.leases.size,
-      completed: session.completed,
-    }),
-  );
+  const live = [...engine.model.sessions.values()].map((session): SessionView => ({
+    ...session.profile,
+    session: session.id,
+    state: session.draining ? "draining" : "live",
+    openedAt: session.openedAt,
+    lastSeenAt: session.seenAt,
+    leases: session.leases.size,
+    completed: session.completed,
+  }));
   if (live.length >= limit) return live.slice(0, limit);
-  const ended = engine.db.all("SELECT * FROM sessions WHERE state IN ('left', 'lost') ORDER BY no DESC LIMIT ?", limit - live.length);
+  const ended = engine.db.all(
+    "SELECT * FROM sessions WHERE state IN ('left', 'lost') ORDER BY no DESC LIMIT ?",
+    limit - live.length,
+  );
   return [...live, ...ended.map(endedSession)];
 }
 

@@ -263,7 +263,6 @@ describe("results for other programs", () => {
   });
 
   test("no results are still a document", async () => {
-    // eslint-disable-next-line no-empty-function
     async function* none(): AsyncGenerator<Result<unknown, unknown>, void> {}
     assert.deepEqual(
       [await text("json", none), await text("ndjson", none), await text("csv", none)],

@@ -267,8 +267,8 @@ test("a commit that is too large for one frame goes in several, and claims with 
   const commits: CommitParams[] = [];
   const commit: Broker["commit"] = async (params) => {
     commits.push(params);
-    const verdicts = params.outcomes.map(
-      (outcome) => (outcome.lease.task % 2 === 0 ? "accepted" : "refused") as "accepted" | "refused",
+    const verdicts = params.outcomes.map((outcome): "accepted" | "refused" =>
+      outcome.lease.task % 2 === 0 ? "accepted" : "refused",
     );
     return { verdicts, leases: [], specs: {}, cancel: [], drain: params.claim !== undefined };
   };

@@ -157,7 +157,7 @@ test("a frame that makes no sense gets INVALID_REQUEST, and the next one its ans
     rest
       .filter((frame) => (frame as number[])[1] === 1)
       .map(refusal)
-      .sort(),
+      .toSorted(([one], [other]) => Number(one) - Number(other)),
     [
       [0, 1, "INVALID_REQUEST"],
       [1, 1, "INVALID_REQUEST"],

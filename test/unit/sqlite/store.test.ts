@@ -93,20 +93,24 @@ describe("a full disk", () => {
     await survivesFullStore(open(file, 200), () => open(file));
   });
 
-  it("does so on a file system that is really full", { skip: canMount() ? false : "mounting a small file system needs root" }, async () => {
-    const mounted = join(folder, "mounted");
-    execFileSync("mkdir", [mounted]);
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", mounted]);
-    try {
-      const file = join(mounted, "holdfast.db");
-      await survivesFullStore(open(file), () => {
-        execFileSync("mount", ["-o", "remount,size=64m", mounted]);
-        return open(file);
-      });
-    } finally {
-      execFileSync("umount", [mounted]);
-    }
-  });
+  it(
+    "does so on a file system that is really full",
+    { skip: canMount() ? false : "mounting a small file system needs root" },
+    async () => {
+      const mounted = join(folder, "mounted");
+      execFileSync("mkdir", [mounted]);
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", mounted]);
+      try {
+        const file = join(mounted, "holdfast.db");
+        await survivesFullStore(open(file), () => {
+          execFileSync("mount", ["-o", "remount,size=64m", mounted]);
+          return open(file);
+        });
+      } finally {
+        execFileSync("umount", [mounted]);
+      }
+    },
+  );
 });
 
 function canMount(): boolean {
@@ -115,7 +119,14 @@ function canMount(): boolean {
 
 /** Fills the store, checks that the refusal is clear and harmless, then finishes everything with more room. */
 async function survivesFullStore(full: Broker, reopen: () => Broker): Promise<void> {
-  const { session } = await full.openSession({ worker: "w", host: "h", pid: 1, pools: ["default"], capabilities: [], slots: 1 });
+  const { session } = await full.openSession({
+    worker: "w",
+    host: "h",
+    pid: 1,
+    pools: ["default"],
+    capabilities: [],
+    slots: 1,
+  });
   const acknowledged: string[] = [];
   let refused: unknown;
   while (refused === undefined) {
@@ -134,10 +145,22 @@ async function survivesFullStore(full: Broker, reopen: () => Broker): Promise<vo
   await full.close();
 
   const roomy = reopen();
-  const worker = await roomy.openSession({ worker: "w2", host: "h", pid: 1, pools: ["default"], capabilities: [], slots: 1 });
+  const worker = await roomy.openSession({
+    worker: "w2",
+    host: "h",
+    pid: 1,
+    pools: ["default"],
+    capabilities: [],
+    slots: 1,
+  });
   let reply = await roomy.claim({ session: worker.session, max: 100, waitMs: 0 });
   while (reply.leases.length > 0) {
-    const outcomes = reply.leases.map((lease): Outcome => ({ kind: "completed", lease: { executionId: lease.executionId, task: lease.task, token: lease.token }, result: "1", durationMs: 1 }));
+    const outcomes = reply.leases.map((lease): Outcome => ({
+      kind: "completed",
+      lease: { executionId: lease.executionId, task: lease.task, token: lease.token },
+      result: "1",
+      durationMs: 1,
+    }));
     reply = await roomy.commit({ session: worker.session, outcomes, claim: { max: 100, waitMs: 0 } });
   }
   for (const executionId of acknowledged) {

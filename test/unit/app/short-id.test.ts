@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { shortId } from "../../../src/util/short-id.ts";
+import { shortId } from "../../../src/app/short-id.ts";
 
 it("makes ids of twelve unmistakable characters, each another", () => {
   const ids = Array.from({ length: 1_000 }, shortId);
