@@ -8,7 +8,6 @@ import { silentLogger } from "../src/telemetry/log.ts";
 import { systemClock } from "../src/util/clock.ts";
 import { siblingModule } from "../src/util/sibling-module.ts";
 import { Child } from "./child.ts";
-import type { OwnerRequest } from "./processes/owner.ts";
 
 /** Owned by this process, with the coordinator's duties and the server for other processes. */
 export function openBroker(folder: string): Promise<EmbeddedBroker> {
@@ -32,6 +31,11 @@ export interface Place {
 
 export function connect(place: Place): Promise<Broker> {
   return connectRemoteBroker({ url: () => place, clock: systemClock({ keepAlive: true }), random: Math.random });
+}
+
+/** What an owner process is asked for. */
+export interface OwnerRequest {
+  readonly folder: string;
 }
 
 export interface OwnerProcess {

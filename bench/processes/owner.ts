@@ -1,11 +1,7 @@
 /** Owns a store and serves it to other processes, as `holdfast up` does. Answers where it is. */
 import { HoldfastError } from "../../src/errors/index.ts";
 import { serveRequests } from "../child.ts";
-import { openBroker, type Place } from "../open.ts";
-
-export interface OwnerRequest {
-  readonly folder: string;
-}
+import { openBroker, type OwnerRequest, type Place } from "../open.ts";
 
 let close = (): Promise<void> => Promise.resolve();
 

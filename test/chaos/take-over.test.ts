@@ -2,16 +2,17 @@
  * How fast a lost worker's work runs elsewhere, and that a living one keeps its own: real worker
  * processes, killed, stopped and blocked, on the embedded broker with its defaults.
  *
- * CHAOS_TAKE_OVERS sets the number of kills (default 30). The figures are printed as diagnostics
+ * CHAOS_TAKE_OVERS sets the number of kills (default 40). The figures are printed as diagnostics
  * and stand in docs/reliability.md; the bounds that are asserted are those of the promise, not of
  * the machine.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import type { EmbeddedBroker } from "../../src/app/embedded-broker.ts";
 import { type LocalWorker, type LocalWorkers, startLocalWorkers } from "../../src/app/local-workers.ts";
 import { openEmbedded } from "../../src/app/open-broker.ts";
@@ -21,41 +22,13 @@ import { Client } from "../../src/sdk/client.ts";
 import { siblingModule } from "../../src/util/sibling-module.ts";
 import { cleanups, eventually, scratchFolder, startProgram } from "../fixtures/sdk/scratch.ts";
 import { waitForGate } from "../fixtures/sdk/tasks.ts";
+import { startWorld } from "../fixtures/sdk/world.ts";
 import { blocks } from "../fixtures/worker/tasks.ts";
 
-const TAKE_OVERS = Number(process.env["CHAOS_TAKE_OVERS"] ?? 30);
+const TAKE_OVERS = Number(process.env["CHAOS_TAKE_OVERS"] ?? 40);
 /** A stopped worker is silent for 5 s before it counts as dead; then its work must run at once. */
 const STOPPED_WITHIN_MS = 7_000;
 const BLOCKED_MS = 60_000;
-
-interface World {
-  readonly dir: string;
-  readonly broker: EmbeddedBroker;
-  readonly client: Client;
-  readonly pool: LocalWorkers;
-}
-
-async function world(
-  t: TestContext,
-  options: { readonly restart: boolean; readonly supervised: boolean },
-): Promise<World> {
-  const dir = await scratchFolder(t);
-  const cleanup = cleanups(t);
-  const broker = await openEmbedded({ dir });
-  const client = new Client({ broker });
-  cleanup(() => client.close());
-  const pool = startLocalWorkers({
-    address: dir,
-    count: 2,
-    namePrefix: "w",
-    restart: options.restart,
-    settings: { graceMs: 500 },
-    log: "ignore",
-    ...(options.supervised ? { broker } : {}),
-  });
-  cleanup(() => pool.stop({ patienceMs: 2_000 }));
-  return { dir, broker, client, pool };
-}
 
 /** Waits for the transition of the execution's only task to `running`, later than `after`. */
 async function running(
@@ -89,22 +62,36 @@ function quantile(sorted: readonly number[], share: number): number {
 for (const supervised of [true, false]) {
   const how = supervised ? "its supervisor sees it die" : "only its socket tells";
   test(`a killed worker's task runs elsewhere within a second, ${TAKE_OVERS} times (${how})`, async (t) => {
-    const { dir, broker, client, pool } = await world(t, { restart: true, supervised });
-    const gate = path.join(dir, "gate");
+    const { dir, broker, client, pool } = await startWorld(t, { workers: 2, supervised, log: "ignore" });
+    const alive = new Map(pool.workers.map((worker) => [worker.name, worker]));
+    const cleanup = cleanups(t);
     const times: number[] = [];
     for (let round = 0; round < TAKE_OVERS; round += 1) {
       await eventually("both workers are there", async () => {
         const { sessions } = await broker.listSessions({ limit: 10 });
-        return sessions.filter(({ state }) => state === "live").length === 2 ? true : undefined;
+        return sessions.filter(({ state }) => state === "live").length === 2;
       });
-      const execution = await client.submit(batch(waitForGate, [{ gate: `${gate}-${round}` }]));
+      const gate = path.join(dir, `gate-${round}`);
+      const execution = await client.submit(batch(waitForGate, [{ gate }]));
       const first = await running(broker, execution.id, 0);
       const killedAt = Date.now();
-      assert.ok(named(pool, first.worker).kill("SIGKILL"));
+      assert.ok(alive.get(first.worker)?.kill("SIGKILL"));
       const second = await running(broker, execution.id, first.cursor);
       times.push(second.at - killedAt);
       assert.notEqual(second.worker, first.worker);
-      await execution.cancel();
+      await writeFile(gate, "");
+      assert.equal((await execution.wait()).counters.completed, 1);
+      // Another in its place; the same one would be restarted later and later.
+      alive.delete(first.worker);
+      const spare = startLocalWorkers({
+        address: dir,
+        count: 1,
+        namePrefix: `spare-${round}`,
+        log: "ignore",
+        ...(supervised ? { broker } : {}),
+      });
+      cleanup(() => spare.stop({ patienceMs: 2_000 }));
+      for (const worker of spare.workers) alive.set(worker.name, worker);
     }
     const sorted = times.toSorted((one, other) => one - other);
     t.diagnostic(
@@ -115,7 +102,7 @@ for (const supervised of [true, false]) {
 }
 
 test("a stopped worker is taken over within 7 s; when it wakes, what it did meanwhile does not count", async (t) => {
-  const { broker, client, pool } = await world(t, { restart: false, supervised: true });
+  const { broker, client, pool } = await startWorld(t, { workers: 2, log: "ignore" });
   // Its runner is not stopped: it has the result long before its worker wakes.
   const execution = await client.submit(batch(blocks, [{ forMs: 2_000 }]));
   const first = await running(broker, execution.id, 0);
@@ -172,7 +159,7 @@ test("the late commit of a stopped worker is refused and counted", async (t) => 
 });
 
 test("a task that blocks its event loop for 60 s is not taken over", async (t) => {
-  const { broker, client } = await world(t, { restart: false, supervised: true });
+  const { broker, client } = await startWorld(t, { workers: 2, log: "ignore" });
   const execution = await client.submit(batch(blocks, [{ forMs: BLOCKED_MS }]));
   const first = await running(broker, execution.id, 0);
   const ended = await execution.wait();

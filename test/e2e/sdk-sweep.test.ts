@@ -2,48 +2,18 @@
 import assert from "node:assert/strict";
 import { rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { type LocalWorkers, startLocalWorkers } from "../../src/app/local-workers.ts";
-import { type EmbeddedBroker } from "../../src/app/embedded-broker.ts";
-import { openEmbedded } from "../../src/app/open-broker.ts";
+import { startLocalWorkers } from "../../src/app/local-workers.ts";
 import { batch, connect, count, csvFile, defineTask, grid, list, mean, range, sweep, topK } from "../../src/index.ts";
-import { Client } from "../../src/sdk/client.ts";
 import { siblingModule } from "../../src/util/sibling-module.ts";
 import { collect } from "../fixtures/sdk/collect.ts";
 import { cleanups, eventually, scratchFolder } from "../fixtures/sdk/scratch.ts";
 import { flaky, highScores, slowScore, square, waitForGate } from "../fixtures/sdk/tasks.ts";
-
-interface World {
-  readonly dir: string;
-  readonly broker: EmbeddedBroker;
-  readonly client: Client;
-  readonly pool: LocalWorkers;
-}
-
-async function world(
-  t: TestContext,
-  options: { readonly workers?: number; readonly restart?: boolean } = {},
-): Promise<World> {
-  const dir = await scratchFolder(t);
-  const cleanup = cleanups(t);
-  const broker = await openEmbedded({ dir });
-  const client = new Client({ broker });
-  cleanup(() => client.close());
-  const pool = startLocalWorkers({
-    address: dir,
-    count: options.workers ?? 1,
-    broker,
-    namePrefix: "w",
-    restart: options.restart ?? false,
-    settings: { graceMs: 500 },
-  });
-  cleanup(() => pool.stop());
-  return { dir, broker, client, pool };
-}
+import { startWorld } from "../fixtures/sdk/world.ts";
 
 test("a sweep survives a worker that is killed in mid-run, and every point counts once", async (t) => {
-  const { client, pool, broker } = await world(t, { workers: 3 });
+  const { client, pool, broker } = await startWorld(t, { workers: 3 });
   const over = grid({ a: range(0, 20), b: range(0, 10), name: ["left", "right"] });
   const execution = await client.submit(
     sweep(slowScore, {
@@ -97,7 +67,7 @@ test("a sweep survives a worker that is killed in mid-run, and every point count
 });
 
 test("a worker that dies is started again when asked for", async (t) => {
-  const { client, pool } = await world(t, { workers: 1, restart: true });
+  const { client, pool } = await startWorld(t, { workers: 1, restart: true });
   const execution = await client.submit(
     sweep(slowScore, { over: grid({ a: range(0, 40), b: [1], name: ["left"] }), chunk: 4 }),
   );
@@ -112,7 +82,7 @@ test("a worker that dies is started again when asked for", async (t) => {
 });
 
 test("a batch runs each input with its own retries; points are its inputs", async (t) => {
-  const { client } = await world(t);
+  const { client } = await startWorld(t);
   const execution = await client.submit(
     batch(
       flaky,
@@ -141,7 +111,7 @@ test("a batch runs each input with its own retries; points are its inputs", asyn
 });
 
 test("pause lets nothing new begin, resume goes on, cancel reaches what runs", async (t) => {
-  const { client, dir } = await world(t);
+  const { client, dir } = await startWorld(t);
   const gate = path.join(dir, "gate");
   const execution = await client.submit(batch(waitForGate, [{ gate }, { gate }, { gate: path.join(dir, "never") }]));
   await eventually("the first task runs", async () => (await execution.status()).counters.running > 0);
@@ -169,7 +139,7 @@ test("pause lets nothing new begin, resume goes on, cancel reaches what runs", a
 });
 
 test("a wrong parameter is refused before anything is submitted", async (t) => {
-  const { client, dir } = await world(t, { workers: 0 });
+  const { client, dir } = await startWorld(t, { workers: 0 });
   const wrongGrid = sweep(slowScore, { over: grid({ a: range(0, 3), b: [0, 1, -1], name: ["left"] }) });
   await assert.rejects(client.submit(wrongGrid), { code: "INVALID_INPUT", message: /^over\.b\[2\]: / });
   const wrongList = batch(square, [{ x: 1 }, { x: "2" as unknown as number }]);
@@ -184,7 +154,7 @@ test("a wrong parameter is refused before anything is submitted", async (t) => {
 });
 
 test("a sweep over a file reads its points from the file, and notices when it changes", async (t) => {
-  const { client, dir } = await world(t);
+  const { client, dir } = await startWorld(t);
   const file = path.join(dir, "points.csv");
   await writeFile(file, "x,shift\n2,0\n3,1\n");
   const execution = await client.submit(sweep(square, { over: csvFile(file) }));
@@ -221,7 +191,7 @@ test("connect opens the folder that it is told, and a client sees what another s
 });
 
 test("a task's module that connects while a worker imports it fails with a sentence that says so", async (t) => {
-  const { client } = await world(t);
+  const { client } = await startWorld(t);
   const module = pathToFileURL(siblingModule(import.meta.url, "../fixtures/sdk/submits-on-import")).href;
   const careless = defineTask({ name: "careless", module, retry: 0, run: () => 1 });
   const execution = await client.submit(batch(careless, [{}]));
