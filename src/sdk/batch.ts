@@ -12,6 +12,7 @@ import {
   executionFields,
   type ExecutionOptions,
   groupFields,
+  needsOf,
   payloadText,
   type Prepared,
 } from "./definition.ts";
@@ -42,6 +43,7 @@ export function batch<Input, Parsed, Output>(
     [DEFINITION_BRAND]: true as const,
     kind: "batch" as const,
     name: options.name ?? task.name,
+    needs: needsOf(options, task),
     prepare: () => prepareBatch(task, all, options),
     reader: () => ({ openPoints: pointsFrom((index) => all[index]) }),
   });

@@ -25,6 +25,8 @@ export interface Definition<Point = unknown, Value = unknown, Aggregate = unknow
   readonly [DEFINITION_BRAND]: true;
   readonly kind: "sweep" | "batch";
   readonly name: string;
+  /** What a worker must be to run it. */
+  readonly needs: WorkerNeeds;
   readonly [TYPES]?: { readonly point: Point; readonly value: Value; readonly aggregate: Aggregate };
   /**
    * Checks all inputs and makes what is submitted.
@@ -35,6 +37,12 @@ export interface Definition<Point = unknown, Value = unknown, Aggregate = unknow
   prepare(): Promise<Prepared>;
   /** What an execution of this definition needs to be read, when somebody else submitted it. */
   reader(): Partial<ExecutionReader>;
+}
+
+export interface WorkerNeeds {
+  readonly pool: string;
+  /** Capabilities, all of them. */
+  readonly requires: readonly string[];
 }
 
 /** Options that sweeps and batches share. */
@@ -95,13 +103,16 @@ export function executionFields(
   };
 }
 
+export function needsOf(options: ExecutionOptions, task: TaskDefinition): WorkerNeeds {
+  return { pool: options.pool ?? task.pool, requires: options.requires ?? task.requires };
+}
+
 /** What a task's definition says about each of its tasks. */
 export function groupFields(options: ExecutionOptions, task: TaskDefinition): Omit<TaskGroup, "work"> {
   return {
     name: task.name,
     handler: handlerOf(task),
-    pool: options.pool ?? task.pool,
-    requires: options.requires ?? task.requires,
+    ...needsOf(options, task),
     retry: task.retry,
     maxLosses: task.maxLosses,
     ...(task.timeoutMs === undefined ? {} : { timeoutMs: task.timeoutMs }),

@@ -17,6 +17,7 @@ import {
   type ExecutionOptions,
   type ExecutionReader,
   groupFields,
+  needsOf,
   payloadText,
   type Prepared,
 } from "./definition.ts";
@@ -98,6 +99,7 @@ export function sweep<
     [DEFINITION_BRAND]: true as const,
     kind: "sweep" as const,
     name: untyped.name ?? task.name,
+    needs: needsOf(untyped, task),
     prepare: () => prepareSweep(task, untyped, { reduce, reducers }),
     reader: () => ({ reducers }),
   });

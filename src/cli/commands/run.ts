@@ -1,5 +1,5 @@
 import path from "node:path";
-import type { Definition } from "../../sdk/definition.ts";
+import type { Definition, WorkerNeeds } from "../../sdk/definition.ts";
 import type { Execution } from "../../sdk/execution.ts";
 import type { CliContext, CommandHost } from "../context.ts";
 import { sentence } from "../execution-lines.ts";
@@ -76,17 +76,37 @@ async function runDefinition(context: CliContext, definition: Definition, flags:
   let submitted: Execution | undefined;
   try {
     submitted = await cluster.client.submit(definition);
-    const report = await runHere(context, {
-      cluster,
-      execution: submitted,
-      workers: workers === false ? 0 : cluster.settings.workers,
-    });
+    const count = workers === false ? 0 : cluster.settings.workers;
+    const waiting = waitingLine(definition.needs, cluster.settings, count);
+    if (waiting !== undefined) context.err.print(...sentence(context.err, waiting));
+    const report = await runHere(context, { cluster, execution: submitted, workers: count });
     context.out.print(...outcomeLines(context.out, report));
     return report;
   } finally {
     if (submitted !== undefined && context.interrupts.signal.aborted) tellInterrupted(context, submitted.id);
     await cluster.close();
   }
+}
+
+/** Why nothing will run here, if so: work that no local worker may take waits for one that may. */
+export function waitingLine(
+  { pool, requires }: WorkerNeeds,
+  settings: { readonly pools: readonly string[]; readonly capabilities: readonly string[] },
+  workers: number,
+): string | undefined {
+  if (workers === 0) return undefined;
+  const lacking = requires.filter((capability) => !settings.capabilities.includes(capability));
+  const servesPool = settings.pools.includes(pool);
+  if (servesPool && lacking.length === 0) return undefined;
+  const missing = [
+    ...(servesPool ? [] : [`serves pool ${pool}`]),
+    ...(lacking.length === 0 ? [] : [`offers ${lacking.join(", ")}`]),
+  ];
+  const flags = [
+    ...(servesPool ? [] : [`--pools ${[...settings.pools, pool].join()}`]),
+    ...(lacking.length === 0 ? [] : [`--capabilities ${[...settings.capabilities, ...lacking].join()}`]),
+  ];
+  return `It waits for a worker elsewhere: none here ${missing.join(" and ")}. If they may, add ${flags.join(" ")}.`;
 }
 
 async function submitOnly(context: CliContext, definition: Definition, flags: RunFlags): Promise<number> {
