@@ -63,6 +63,7 @@ export interface TaskView {
   readonly state: TaskState;
   /** Items of an array by state; absent for a separate task. */
   readonly items?: Counters;
+  /** Attempts and losses are those of a separate task; 0 for an array, whose ranges count for themselves. */
   readonly attempts: number;
   readonly failures: number;
   readonly losses: number;
@@ -131,7 +132,11 @@ export interface ReadResultsReply {
   readonly done: boolean;
 }
 
-/** A transition of an execution, a session, or one or more items. */
+/**
+ * A transition of an execution, a session, or one or more items. Not told one by one: the first state
+ * of a task (its execution's first event says that it is there), the falling due of a delayed group,
+ * and items that were cancelled because their execution ended.
+ */
 export interface BrokerEvent {
   /** Ascending; a reader continues with the last one it has seen. */
   readonly cursor: number;

@@ -15,15 +15,3 @@ export type StaticMessage =
   | { readonly kind: "progress"; readonly computed: number }
   /** Its whole range: JSON texts in order. Like any fixed-range job, it hands in its work at the end. */
   | { readonly kind: "results"; readonly values: readonly string[] };
-
-/** Splits the points evenly; the last worker takes the remainder. */
-export function fixedRanges(
-  points: number,
-  workers: number,
-): readonly { readonly start: number; readonly end: number }[] {
-  const share = Math.floor(points / workers);
-  return Array.from({ length: workers }, (_, at) => ({
-    start: at * share,
-    end: at === workers - 1 ? points : (at + 1) * share,
-  }));
-}

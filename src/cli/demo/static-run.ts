@@ -4,9 +4,10 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import { fixedRanges } from "../../core/chunking.ts";
 import { siblingModule } from "../../util/sibling-module.ts";
 import { type DemoPlan, FAULT_AT_SHARE, VICTIM } from "./demo-plan.ts";
-import { fixedRanges, type StaticAssignment, type StaticMessage } from "./static-protocol.ts";
+import type { StaticAssignment, StaticMessage } from "./static-protocol.ts";
 
 export interface StaticProgress {
   readonly computed: number;

@@ -4,7 +4,6 @@ import type { BrokerEvent, EventChange, ResultRow } from "../../../src/broker/co
 import { ChunkLedger } from "../../../src/cli/demo/chunk-ledger.ts";
 import { type Kill, takeAim, takeoverOf } from "../../../src/cli/demo/fault.ts";
 import { problemsOf, ResultBook, type Findings } from "../../../src/cli/demo/proof.ts";
-import { fixedRanges } from "../../../src/cli/demo/static-protocol.ts";
 
 /** A book that has been told `changes`, each with its time. */
 function ledgerOf(changes: readonly (readonly [at: number, change: EventChange])[]): ChunkLedger {
@@ -153,13 +152,4 @@ describe("the proof", () => {
       assert.equal(problemsOf({ ...good, ...bad }).length, 1);
     }
   });
-});
-
-test("fixed ranges cover every point once; the last takes the remainder", () => {
-  assert.deepEqual(fixedRanges(1_000, 3), [
-    { start: 0, end: 333 },
-    { start: 333, end: 666 },
-    { start: 666, end: 1_000 },
-  ]);
-  assert.deepEqual(fixedRanges(2, 1), [{ start: 0, end: 2 }]);
 });
