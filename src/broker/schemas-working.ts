@@ -1,7 +1,7 @@
 /** Schemas of what workers report, and of the states. */
 import * as z from "zod";
 import { FAILURE_CLASSES, MAX_FAILURE_MESSAGE, MAX_FAILURE_STACK, type Failure } from "../core/failure.ts";
-import type { ExecutionState, TaskState } from "../core/states.ts";
+import { EXECUTION_STATES, type ExecutionState, TASK_STATES, type TaskState } from "../core/states.ts";
 import type {
   CapturedOutput,
   CompletedChunk,
@@ -17,18 +17,6 @@ import { boundedArray, identifier, integer, itemIndex, MAX_NAME, strict } from "
 export const MAX_CHUNK_VALUES = 16 * MAX_PAYLOAD;
 /** Replicas of one chunk are numbered below this. */
 export const MAX_REPLICA = 1_000;
-
-const EXECUTION_STATES = ["pending", "running", "paused", "completed", "failed", "cancelled"] as const;
-const TASK_STATES = [
-  "blocked",
-  "scheduled",
-  "queued",
-  "running",
-  "completed",
-  "failed",
-  "cancelled",
-  "skipped",
-] as const;
 
 export const executionStateSchema: z.ZodType<ExecutionState> = z.enum(EXECUTION_STATES);
 export const taskStateSchema: z.ZodType<TaskState> = z.enum(TASK_STATES);

@@ -6,17 +6,22 @@
  * last item has.
  */
 
-export type ExecutionState = "pending" | "running" | "paused" | "completed" | "failed" | "cancelled";
+export const EXECUTION_STATES = ["pending", "running", "paused", "completed", "failed", "cancelled"] as const;
 
-export type TaskState =
-  | "blocked"
-  | "scheduled"
-  | "queued"
-  | "running"
-  | "completed"
-  | "failed"
-  | "cancelled"
-  | "skipped";
+export type ExecutionState = (typeof EXECUTION_STATES)[number];
+
+export const TASK_STATES = [
+  "blocked",
+  "scheduled",
+  "queued",
+  "running",
+  "completed",
+  "failed",
+  "cancelled",
+  "skipped",
+] as const;
+
+export type TaskState = (typeof TASK_STATES)[number];
 
 /** From each execution state, the states that may follow it. */
 export const EXECUTION_TRANSITIONS: Readonly<Record<ExecutionState, readonly ExecutionState[]>> = {

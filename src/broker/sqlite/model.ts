@@ -16,8 +16,11 @@ import type { Heap } from "../../util/heap.ts";
 /** Tasks per execution fit into this many bits of a task's id. */
 export const TASK_ID_SPAN = 2 ** 24;
 
-/** How states are stored: the index in this list. */
-export const TASK_STATES: readonly TaskState[] = [
+/**
+ * How states are stored: the index in this list. A list of its own, because its order is part of the
+ * file's format.
+ */
+export const STORED_STATES: readonly TaskState[] = [
   "blocked",
   "scheduled",
   "queued",

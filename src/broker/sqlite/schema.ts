@@ -62,7 +62,7 @@ CREATE TABLE groups (
 
 CREATE TABLE tasks (
   id INTEGER PRIMARY KEY,         -- execution * 2^24 + task
-  state INTEGER NOT NULL,         -- index into TASK_STATE_CODES
+  state INTEGER NOT NULL,         -- index into STORED_STATES
   attempt INTEGER NOT NULL,
   failures INTEGER NOT NULL,
   losses INTEGER NOT NULL,

@@ -28,7 +28,7 @@ import {
   RUNNING,
   SCHEDULED,
   TASK_ID_SPAN,
-  TASK_STATES,
+  STORED_STATES,
 } from "./model.ts";
 
 export function executionRow(engine: Engine, executionId: string): Row {
@@ -134,7 +134,7 @@ interface SeparateTasks {
 function separateTasks(engine: Engine, { group, no, hasEnded, params, from }: SeparateTasks): TaskView[] {
   const base = no * TASK_ID_SPAN;
   const isDelayed = group["not_before"] !== null;
-  const wanted = (params.states ?? TASK_STATES).flatMap((state) => storedStates(state, { hasEnded, isDelayed }));
+  const wanted = (params.states ?? STORED_STATES).flatMap((state) => storedStates(state, { hasEnded, isDelayed }));
   const rows = engine.db.all(
     `SELECT t.*, json_extract(s.profile, '$.worker') AS worker FROM tasks t LEFT JOIN sessions s ON s.no = t.session
      WHERE t.id >= ? AND t.id < ? AND t.state IN (SELECT value FROM json_each(?)) ORDER BY t.id LIMIT ?`,
@@ -159,7 +159,7 @@ function storedStates(
   if (group.hasEnded && !isTaskEnded(state)) return [];
   if (state === "scheduled") return group.isDelayed ? [SCHEDULED, QUEUED] : [SCHEDULED];
   if (state === "queued") return group.isDelayed ? [] : [QUEUED];
-  return [TASK_STATES.indexOf(state)];
+  return [STORED_STATES.indexOf(state)];
 }
 
 interface StoredTask {
@@ -172,7 +172,7 @@ interface StoredTask {
 }
 
 function taskView({ row, spec, base, executionId, hasEnded, isDelayed }: StoredTask): TaskView {
-  const stored = TASK_STATES[Number(row["state"])] ?? "queued";
+  const stored = STORED_STATES[Number(row["state"])] ?? "queued";
   const shown = stored === "queued" && isDelayed ? "scheduled" : stored;
   const isOpen = ["blocked", "scheduled", "queued", "running"].includes(shown);
   return {
