@@ -9,7 +9,7 @@ import { batch, connect, count, csvFile, defineTask, grid, list, mean, range, sw
 import { siblingModule } from "../../src/util/sibling-module.ts";
 import { collect } from "../fixtures/sdk/collect.ts";
 import { cleanups, eventually, scratchFolder } from "../fixtures/sdk/scratch.ts";
-import { flaky, highScores, slowScore, square, waitForGate } from "../fixtures/sdk/tasks.ts";
+import { boasts, flaky, highScores, slowScore, square, waitForGate } from "../fixtures/sdk/tasks.ts";
 import { startWorld } from "../fixtures/sdk/world.ts";
 
 test("a sweep survives a worker that is killed in mid-run, and every point counts once", async (t) => {
@@ -64,6 +64,32 @@ test("a sweep survives a worker that is killed in mid-run, and every point count
   assert.ok(report !== undefined && report.sampled > 0 && report.disagreed === 0 && report.pending === 0);
   const { sessions } = await broker.listSessions({ limit: 10 });
   assert.equal(sessions.find(({ worker }) => worker === victim.name)?.state, "lost");
+});
+
+test("a result that depends on its worker is found out by verification, with the workers' names", async (t) => {
+  const { client } = await startWorld(t, { workers: 2 });
+  const execution = await client.submit(
+    sweep(boasts, { over: grid({ n: range(0, 20) }), chunk: 5, verify: { sample: 1 } }),
+  );
+  assert.equal((await execution.wait()).state, "completed");
+  const report = await execution.verification();
+  assert.ok(report !== undefined);
+  assert.deepEqual([report.sampled, report.agreed, report.disagreed, report.pending], [4, 0, 4, 0]);
+  assert.deepEqual(report.byWorker, {
+    "w-1": { compared: 4, disagreed: 4 },
+    "w-2": { compared: 4, disagreed: 4 },
+  });
+  assert.deepEqual(
+    report.disagreements
+      .map(({ start, end, item }) => [start, end, item])
+      .toSorted(([one], [other]) => Number(one) - Number(other)),
+    [
+      [0, 5, 0],
+      [5, 10, 5],
+      [10, 15, 10],
+      [15, 20, 15],
+    ],
+  );
 });
 
 test("a worker that dies is started again when asked for", async (t) => {
