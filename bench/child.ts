@@ -9,24 +9,28 @@ type Answer = { readonly answer: unknown } | { readonly problem: string };
 
 export class Child {
   readonly #process: ChildProcess;
+  readonly #ended: Promise<never>;
 
   constructor(module: string) {
     this.#process = fork(module, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    this.#ended = once(this.#process, "exit").then(([code, signal]: unknown[]) => {
+      throw new Error(`A process of the benchmark ended early (${String(code ?? signal)}).`);
+    });
+    // Of no interest while nothing is asked.
+    this.#ended.catch(() => undefined);
   }
 
   async ask<Reply>(request: object): Promise<Reply> {
     const answered = once(this.#process, "message") as Promise<[Answer]>;
-    const ended = once(this.#process, "exit").then(([code, signal]: unknown[]) => {
-      throw new Error(`A process of the benchmark ended early (${String(code ?? signal)}).`);
-    });
     this.#process.send(request);
-    const [reply] = await Promise.race([answered, ended]);
+    const [reply] = await Promise.race([answered, this.#ended]);
     if ("problem" in reply) throw new Error(reply.problem);
     return reply.answer as Reply;
   }
 
   /** Lets the process end in order. */
   async end(): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const ended = once(this.#process, "exit");
     this.#process.disconnect();
     await ended;

@@ -55,7 +55,7 @@ async function drainLane(
   await broker.closeSession({ session, reason: "left" });
 }
 
-function outcomeOf(lease: Lease): Outcome {
+export function outcomeOf(lease: Lease): Outcome {
   const { executionId, task, token } = lease;
   return { kind: "completed", lease: { executionId, task, token }, durationMs: 0, result: "null" };
 }

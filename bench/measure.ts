@@ -40,6 +40,8 @@ export interface Row {
   readonly median: number;
   readonly min: number;
   readonly max: number;
+  readonly rounds: number;
+  readonly note?: string;
 }
 
 /** Monotonic time that processes of one machine share, milliseconds. */

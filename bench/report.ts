@@ -9,9 +9,11 @@ export function tableOf(rows: readonly Row[]): string {
     figure(row.median),
     `${figure(row.min)} … ${figure(row.max)}`,
     row.unit,
+    row.note ?? "",
   ]);
-  const table = [["measure", "system", "setting", "median", "min … max", "unit"], ...cells];
-  const widths = (table[0] ?? []).map((_, column) => Math.max(...table.map((line) => line[column]?.length ?? 0)));
+  const head = ["measure", "system", "setting", "median", "min … max", "unit", ""];
+  const table = [head, ...cells];
+  const widths = head.map((_, column) => Math.max(...table.map((line) => line[column]?.length ?? 0)));
   const isFigure = (column: number): boolean => column === 3 || column === 4;
   return table
     .map((line) =>

@@ -6,7 +6,12 @@ import { DEFAULT_MAX_LOSSES, DEFAULT_RETRY } from "../src/core/retry.ts";
 const INPUT = JSON.stringify("x".repeat(98));
 
 export function noOpTasks(count: number): Submission {
-  return submission("batch", { kind: "tasks", inputs: Array.from({ length: count }, () => INPUT) });
+  return tasksWith(noOpInputs(count));
+}
+
+/** One task for each of these JSON texts. */
+export function tasksWith(inputs: readonly string[]): Submission {
+  return submission("batch", { kind: "tasks", inputs });
 }
 
 /** An array in chunks of about one second of work, as a sweep makes it. */

@@ -69,14 +69,15 @@ export type { Duration, Size } from "./util/units.ts";
 export type { ConnectOptions };
 
 /**
- * Connects to a broker: the folder `./.holdfast` (or what HOLDFAST_BROKER says), another folder,
- * `sqlite:FILE`, or a server at `ws://…` or `wss://…` with a token.
+ * Connects to a broker: the folder `./.holdfast` (or what HOLDFAST_BROKER or REDIS_URL says), another
+ * folder, `sqlite:FILE`, a server at `ws://…` or `wss://…` with a token, or a Redis at `redis://…`.
  *
  * With a folder or a file that nobody owns, this process becomes its owner and serves it to the
  * others; when the owner dies, one of the others takes over. Close the client when done: an open one
  * keeps the process alive.
  *
- * @throws HoldfastError INVALID_BROKER_URL, BROKER_UNREACHABLE, UNAUTHORIZED, STORE_TOO_NEW, STORE_CORRUPT.
+ * @throws HoldfastError INVALID_BROKER_URL, INVALID_SETTING, BROKER_UNREACHABLE, UNAUTHORIZED, STORE_TOO_NEW,
+ * STORE_CORRUPT.
  * @example await using client = await connect();
  */
 export async function connect(address?: string, options?: ConnectOptions): Promise<Client> {

@@ -3,6 +3,7 @@
  */
 import path from "node:path";
 import { HoldfastError } from "../errors/index.ts";
+import { isRedisOfSettings, isRedisScheme, parseRedisPlace, type RedisPlace } from "./redis-address.ts";
 
 /** A database file and the note beside it in which its owner says how to be reached. */
 export interface BrokerHome {
@@ -11,14 +12,21 @@ export interface BrokerHome {
   readonly ownerFile: string;
 }
 
-export type BrokerAddress = BrokerHome | { readonly kind: "remote"; readonly url: string };
+export interface RedisBrokerAddress {
+  readonly kind: "redis";
+  /** Absent: settings say where it is. */
+  readonly place?: RedisPlace;
+}
+
+export type BrokerAddress = BrokerHome | RedisBrokerAddress | { readonly kind: "remote"; readonly url: string };
 
 export const DEFAULT_BROKER_FOLDER = ".holdfast";
 const DATABASE_NAME = "holdfast.db";
 const OWNER_NAME = "owner.json";
 
 /**
- * Reads an address: `ws://host:port`, `wss://host`, `sqlite:FILE`, or the path of a folder.
+ * Reads an address: `ws://host:port`, `wss://host`, `sqlite:FILE`, a Redis (redis-address.ts), or
+ * the path of a folder. A folder that is named `redis` is written `./redis`.
  *
  * @throws HoldfastError INVALID_BROKER_URL for any other scheme and for an address that is cut off.
  * @example parseBrokerAddress(".holdfast") // { kind: "home", file: "/…/.holdfast/holdfast.db", … }
@@ -30,6 +38,12 @@ export function parseBrokerAddress(address: string): BrokerAddress {
   if (scheme === "ws" || scheme === "wss") {
     if (!URL.canParse(text) || new URL(text).hostname === "") throw refuse(address);
     return { kind: "remote", url: text };
+  }
+  if (isRedisOfSettings(text)) return { kind: "redis" };
+  if (scheme !== undefined && isRedisScheme(scheme)) {
+    const place = parseRedisPlace(text);
+    if (place === undefined) throw refuse(address);
+    return { kind: "redis", place };
   }
   if (scheme === "sqlite") {
     const file = text.slice("sqlite:".length);
@@ -55,7 +69,9 @@ function refuse(address: string): HoldfastError {
   return new HoldfastError("INVALID_BROKER_URL", { url: JSON.stringify(withoutSecrets(address)) });
 }
 
-/** A mistyped address may still carry a password; an error message must not. */
-function withoutSecrets(address: string): string {
-  return address.replace(/\/\/[^/@\s]*@/, "//***@").replace(/([?&]token=)[^&\s]+/gi, "$1***");
+/** An address as it may be shown. A mistyped one may carry a password, too, at any place before its last `@`; a file's name is none. */
+export function withoutSecrets(address: string): string {
+  return address
+    .replace(/^(\s*(?!sqlite:)[a-z][a-z0-9+.-]+:\/*).*@/is, "$1***@")
+    .replace(/([?&](?:token|password)=)[^&\s]+/gi, "$1***");
 }

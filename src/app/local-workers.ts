@@ -22,7 +22,7 @@ import { type Clock, systemClock } from "../util/clock.ts";
 import { siblingModule } from "../util/sibling-module.ts";
 
 export interface LocalWorkersOptions {
-  /** What the workers connect to: a folder or `sqlite:FILE` that somebody owns, `ws://…` or `wss://…`. */
+  /** What the workers connect to: a folder or `sqlite:FILE` that somebody owns, `ws://…`, `wss://…`, or a Redis. */
   readonly address: string;
   readonly count: number;
   /** Settings of the workers that differ from this process's own: `{ concurrency: 2, token }` … */

@@ -2,13 +2,23 @@
  * From an address to a broker: the one place where it is decided which kind serves it.
  */
 import type { Broker } from "../broker/contract.ts";
+import { instrument } from "../broker/instrumented.ts";
 import { connectRemoteBroker } from "../broker/remote/connect.ts";
 import type { Settings } from "../config/index.ts";
 import { type Logger, silentLogger } from "../telemetry/log.ts";
+import { createCallMetrics } from "../telemetry/metrics.ts";
 import { systemClock } from "../util/clock.ts";
 import { shortId } from "./short-id.ts";
-import { type BrokerHome, DEFAULT_BROKER_FOLDER, folderHome, parseBrokerAddress } from "./broker-address.ts";
+import {
+  type BrokerHome,
+  DEFAULT_BROKER_FOLDER,
+  folderHome,
+  parseBrokerAddress,
+  type RedisBrokerAddress,
+} from "./broker-address.ts";
+import { coordinated } from "./coordinated.ts";
 import { type EmbeddedBroker, findOwner, openEmbeddedBroker } from "./embedded-broker.ts";
+import { redisTarget } from "./redis-target.ts";
 import { brokerSettings, processSettings } from "./settings.ts";
 
 export interface OpenEmbeddedOptions {
@@ -61,16 +71,23 @@ export interface OpenBrokerOptions {
   /** False: join the owner of a file, but never own it. Default true. */
   readonly mayOwn?: boolean;
   readonly giveUpAfterMs?: number;
+  /**
+   * Run the coordinator's duties here, where the broker is a store that no process owns. For
+   * processes that stay: as long as one of them lives, no death goes unnoticed. Default false.
+   */
+  readonly coordinate?: boolean;
 }
 
 /**
- * The broker at an address: a folder, `sqlite:FILE`, `ws://…` or `wss://…`.
+ * The broker at an address: a folder, `sqlite:FILE`, `ws://…`, `wss://…`, or a Redis.
  *
- * @throws HoldfastError INVALID_BROKER_URL, BROKER_UNREACHABLE, UNAUTHORIZED, and those of openEmbedded.
+ * @throws HoldfastError INVALID_BROKER_URL, INVALID_SETTING, BROKER_UNREACHABLE, UNAUTHORIZED, and
+ * those of openEmbedded and openRedisBroker.
  */
 export async function openBroker(address: string, options: OpenBrokerOptions): Promise<Broker> {
   const { settings, logger, giveUpAfterMs } = options;
   const parsed = parseBrokerAddress(address);
+  if (parsed.kind === "redis") return openRedis(parsed, options);
   const patience = giveUpAfterMs === undefined ? {} : { giveUpAfterMs };
   if (parsed.kind === "home" && options.mayOwn !== false)
     return openEmbedded({ home: parsed, settings, logger, ...patience });
@@ -83,4 +100,26 @@ export async function openBroker(address: string, options: OpenBrokerOptions): P
     logger,
     ...patience,
   });
+}
+
+async function openRedis(address: RedisBrokerAddress, options: OpenBrokerOptions): Promise<Broker> {
+  const { settings, logger, giveUpAfterMs: patienceMs, coordinate } = options;
+  const { namespace, shards, socketGraceMs } = settings;
+  const clock = systemClock({ keepAlive: true });
+  // Loaded by those who use it: a worker on a folder starts without a Redis client.
+  const { openRedisBroker } = await import("../broker/redis/index.ts");
+  const store = await openRedisBroker({
+    target: redisTarget(address, settings),
+    clock,
+    random: Math.random,
+    newId: shortId,
+    logger,
+    namespace,
+    shards,
+    settings: { ...brokerSettings(settings), socketGraceMs },
+    ...(patienceMs === undefined ? {} : { patienceMs }),
+  });
+  const broker = instrument(store, { logger, metrics: createCallMetrics(), clock });
+  if (coordinate !== true) return broker;
+  return coordinated(broker, { clock, random: Math.random, logger, holder: `${process.pid}-${shortId()}` });
 }

@@ -4,6 +4,7 @@
  */
 import { HoldfastError } from "../errors/index.ts";
 import { createLogger } from "../telemetry/log.ts";
+import { secretsOf } from "./display-address.ts";
 import { processSettings } from "./settings.ts";
 import { startWorkerProcess } from "./worker-main.ts";
 
@@ -12,9 +13,8 @@ process.exitCode = await main(process.argv[2]);
 async function main(name: string | undefined): Promise<number> {
   try {
     const settings = processSettings();
-    const { token, logLevel: level, logFormat: format } = settings;
-    const secrets = token === undefined ? [] : [token];
-    const logger = createLogger({ level, format, destination: process.stderr, secrets });
+    const { logLevel: level, logFormat: format } = settings;
+    const logger = createLogger({ level, format, destination: process.stderr, secrets: secretsOf(settings) });
     const named = name === undefined ? {} : { name };
     return await startWorkerProcess({ address: settings.broker, settings, logger, tiedToParent: true, ...named });
   } catch (thrown) {

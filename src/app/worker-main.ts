@@ -5,6 +5,9 @@
  * enough, when the broker is gone for too long, or, tied to a parent, when the parent is gone. A
  * second signal stops what runs and hands it back; a third ends the process there and then.
  *
+ * On a broker that no process owns it also runs the coordinator's duties, so that workers which have
+ * nothing but a Redis in common repair each other's deaths.
+ *
  * Tied to a parent means that its standard input is a pipe which nobody writes to: the operating
  * system closes it however the parent dies. What runs then gets the grace time and no more, because
  * the broker may well have died with the parent.
@@ -20,7 +23,7 @@ import { Worker, type WorkerEnd } from "../worker/index.ts";
 import { openBroker } from "./open-broker.ts";
 
 export interface WorkerProcessOptions {
-  /** The broker: a folder or `sqlite:FILE` whose owner is found by its note, `ws://…` or `wss://…`. */
+  /** The broker: a folder or `sqlite:FILE` whose owner is found by its note, `ws://…`, `wss://…`, or a Redis. */
   readonly address: string;
   readonly settings: Settings;
   /** Default: host and process id. */
@@ -42,7 +45,7 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
   const { address, settings, logger } = options;
   const name = options.name ?? `${hostname()}-${process.pid}`;
   const clock = systemClock({ keepAlive: true });
-  const broker = await openBroker(address, { settings, logger, mayOwn: false });
+  const broker = await openBroker(address, { settings, logger, mayOwn: false, coordinate: true });
   const worker = new Worker({
     broker,
     profile: { worker: name, pools: settings.pools, capabilities: settings.capabilities, slots: settings.concurrency },

@@ -73,7 +73,7 @@ export async function openLocalCluster(
 }
 
 function openNamed({ settings, logger }: { readonly settings: Settings; readonly logger: Logger }): Promise<Broker> {
-  return openBroker(settings.broker, { settings, logger });
+  return openBroker(settings.broker, { settings, logger, coordinate: true });
 }
 
 interface ClusterParts {

@@ -7,7 +7,7 @@ import { HoldfastError } from "../errors/index.ts";
 export function settingOption(name: SettingName, value: string): Option {
   const facts = factsOf(name);
   const byDefault = facts.defaultText === undefined ? "" : ` Default: ${facts.defaultText}.`;
-  return new Option(`${flagName(name)} <${value}>`, facts.about.replaceAll("`", "") + byDefault);
+  return new Option(`${flagName(name)} <${value}>`, `${facts.about}${byDefault}`.replaceAll("`", ""));
 }
 
 /** Together with `--workers`: turns the workers off. */

@@ -2,6 +2,7 @@
 import { CommanderError } from "commander";
 import { defineCancel } from "./commands/cancel.ts";
 import { defineDemo } from "./commands/demo.ts";
+import { defineDoctor } from "./commands/doctor.ts";
 import { defineList } from "./commands/list.ts";
 import { definePause } from "./commands/pause.ts";
 import { defineResults } from "./commands/results.ts";
@@ -39,6 +40,7 @@ const COMMANDS = [
   defineCancel,
   definePause,
   defineResume,
+  defineDoctor,
 ];
 
 /** Runs the command that the arguments name; resolves with its exit code. Errors are thrown as HoldfastErrors. */

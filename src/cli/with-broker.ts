@@ -1,6 +1,7 @@
 /** A broker for the time of one command. */
 import { existsSync } from "node:fs";
 import { parseBrokerAddress } from "../app/broker-address.ts";
+import { secretsOf } from "../app/display-address.ts";
 import { openBroker } from "../app/open-broker.ts";
 import type { Broker } from "../broker/contract.ts";
 import type { Settings } from "../config/index.ts";
@@ -15,7 +16,7 @@ export interface OpenedBroker {
 }
 
 /** A command that only looks does not wait as long for an owner that hangs as a worker would. */
-const GIVE_UP_AFTER_MS = 10_000;
+export const GIVE_UP_AFTER_MS = 10_000;
 
 /**
  * Opens the broker that the flags, the environment or the settings file name, and closes it after
@@ -45,13 +46,13 @@ export async function withBroker<T>(
 /** The log of a command goes to standard error, above whatever is redrawn there. */
 export function loggerOf(context: CliContext, settings: Settings): Logger {
   const destination = { write: (line: string) => context.err.print(line.trimEnd()) };
-  const secrets = settings.token === undefined ? [] : [settings.token];
-  return createLogger({ level: settings.logLevel, format: settings.logFormat, destination, secrets });
+  const { logLevel: level, logFormat: format } = settings;
+  return createLogger({ level, format, destination, secrets: secretsOf(settings) });
 }
 
 function requireStore(address: string): void {
   const parsed = parseBrokerAddress(address);
-  if (parsed.kind === "remote" || existsSync(parsed.file)) return;
+  if (parsed.kind !== "home" || existsSync(parsed.file)) return;
   throw new HoldfastError("BROKER_UNREACHABLE", {
     url: parsed.file,
     problem: "there is no store yet; `holdfast run FILE` or `holdfast up` makes one",

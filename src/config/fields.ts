@@ -19,6 +19,8 @@ export interface SettingFacts {
   readonly defaultText?: string;
   /** Never printed. */
   readonly secret?: boolean;
+  /** A variable by which other programs know the same thing; it counts where ours is not set. */
+  readonly alsoFrom?: string;
 }
 
 export const settingFacts = z.registry<SettingFacts>();
@@ -27,10 +29,14 @@ interface Options<Default> {
   /** `undefined`: nothing is set unless somebody sets it. */
   readonly default: Default;
   readonly defaultText?: string;
+  readonly alsoFrom?: string;
 }
 
 /** A setting without a default is `undefined` when nobody sets it. */
 type Setting<Value, Default> = z.ZodType<Default extends undefined ? Value | undefined : Value>;
+
+const NAME = /^[\w.-]{1,64}$/;
+const HOST_AND_PORT = /^(?:\[[\da-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/i;
 
 /** Longest time that a timer of the platform can wait: a little more than three weeks. */
 const MAX_TIMER_MS = 2_147_483_647;
@@ -75,13 +81,44 @@ export function duration<const Default extends number | undefined>(
   return setting(schema, byDefault, { about, ...facts, type: "duration", unit: "ms", expected });
 }
 
+/** Yes or no, as people write it. */
+export function yesOrNo<const Default extends boolean | undefined>(
+  about: string,
+  options: Options<Default>,
+): Setting<boolean, Default> {
+  const { default: byDefault, ...facts } = options;
+  const schema = z.preprocess(booleanFromText, z.boolean());
+  return setting(schema, byDefault, { about, ...facts, type: "yes or no", expected: "yes or no" });
+}
+
+/** One name. */
+export function name<const Default extends string | undefined>(
+  about: string,
+  options: Options<Default>,
+): Setting<string, Default> {
+  const { default: byDefault, ...facts } = options;
+  const expected = "up to 64 letters, digits, dots, dashes and underscores";
+  return setting(z.string().regex(NAME), byDefault, { about, ...facts, type: "name", expected });
+}
+
+/** `HOST`, `HOST:PORT` or `[IPv6]:PORT`, several; as text separated by commas. */
+export function addresses<const Default extends readonly string[] | undefined>(
+  about: string,
+  options: Options<Default>,
+): Setting<readonly string[], Default> {
+  const { default: byDefault, ...facts } = options;
+  const schema = z.preprocess(listFromText, z.array(z.string().regex(HOST_AND_PORT)).min(1));
+  const expected = "addresses such as host:6379, separated by commas";
+  return setting(schema as z.ZodType<readonly string[]>, byDefault, { about, ...facts, type: "addresses", expected });
+}
+
 /** A list of names; as text separated by commas. */
 export function names(
   about: string,
   options: Options<readonly string[]>,
 ): Setting<readonly string[], readonly string[]> {
   const { default: byDefault, ...facts } = options;
-  const schema = z.preprocess(listFromText, z.array(z.string().regex(/^[\w.-]{1,64}$/)).min(1));
+  const schema = z.preprocess(listFromText, z.array(z.string().regex(NAME)).min(1));
   const expected = "names of letters, digits, dots, dashes and underscores, separated by commas";
   return setting(schema as z.ZodType<readonly string[]>, byDefault, { about, ...facts, type: "names", expected });
 }
@@ -100,6 +137,12 @@ function setting<Value, Default extends Value | undefined>(
 function numberFromText(value: unknown): unknown {
   const isNumber = typeof value === "string" && /^\s*-?[\d_]+(\.\d+)?\s*$/.test(value);
   return isNumber ? Number(value.replaceAll("_", "")) : value;
+}
+
+function booleanFromText(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  if (/^\s*(?:1|true|yes|on)\s*$/i.test(value)) return true;
+  return /^\s*(?:0|false|no|off)\s*$/i.test(value) ? false : value;
 }
 
 /** The name of a duration says its unit, so a bare number in an environment variable is clear. */

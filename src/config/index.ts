@@ -5,6 +5,7 @@ export {
   environmentName,
   factsOf,
   flagName,
+  REDIS_BROKER,
   SETTING_NAMES,
   type SettingName,
   type Settings,

@@ -1,8 +1,11 @@
 /**
  * Settings, read once at the edge of a process into a complete, frozen object.
  *
- * Later sources win: defaults, then `holdfast.config.json`, then HOLDFAST_* variables, then flags.
- * Everything that is wrong is told at once, each with the place it stands in.
+ * Later sources win: defaults, then `holdfast.config.json`, then variables by which other programs
+ * know the same thing (REDIS_HOST), then HOLDFAST_* variables, then flags. Everything that is wrong
+ * is told at once, each with the place it stands in.
+ *
+ * Where nobody names a broker but somebody names a Redis, that Redis is the broker.
  */
 import { readFileSync } from "node:fs";
 import path from "node:path";
@@ -12,6 +15,7 @@ import {
   environmentName,
   factsOf,
   flagName,
+  REDIS_BROKER,
   SETTING_NAMES,
   type SettingName,
   type Settings,
@@ -23,7 +27,7 @@ export const SETTINGS_FILE = "holdfast.config.json";
 export interface SettingsSources {
   /** What the command line says, by setting name; text or typed. `undefined` counts as not given. */
   readonly flags?: Readonly<Partial<Record<SettingName, unknown>>>;
-  /** The environment; only HOLDFAST_* is looked at. */
+  /** The environment; only HOLDFAST_* and what settings are also read from is looked at. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Folder in which SETTINGS_FILE is looked for. Absent: no file is read. */
   readonly cwd?: string;
@@ -61,7 +65,8 @@ function parse(given: ReadonlyMap<SettingName, Given>, problems: HoldfastError[]
   const raw = Object.fromEntries([...given].map(([name, { value }]) => [name, value]));
   const parsed = settingsSchema.safeParse(raw);
   if (parsed.success) {
-    const settings = parsed.data;
+    const settings =
+      given.has("broker") || !namesRedis(parsed.data) ? parsed.data : { ...parsed.data, broker: REDIS_BROKER };
     if (settings.deadAfterMs < 2 * settings.heartbeatMs) {
       const place = given.get("deadAfterMs")?.place ?? given.get("heartbeatMs")?.place ?? "deadAfterMs";
       const expected = `deadAfterMs (${settings.deadAfterMs}) to be at least twice heartbeatMs (${settings.heartbeatMs})`;
@@ -79,6 +84,10 @@ function parse(given: ReadonlyMap<SettingName, Given>, problems: HoldfastError[]
     );
   }
   return undefined;
+}
+
+function namesRedis({ redisUrl, redisHost, redisSentinels, redisClusterNodes }: Settings): boolean {
+  return [redisUrl, redisHost, redisSentinels, redisClusterNodes].some((place) => place !== undefined);
 }
 
 function readSettingsFile(file: string, given: Map<SettingName, Given>, problems: HoldfastError[]): void {
@@ -108,6 +117,11 @@ function readEnvironment(
   given: Map<SettingName, Given>,
   problems: HoldfastError[],
 ): void {
+  for (const name of SETTING_NAMES) {
+    const place = factsOf(name).alsoFrom;
+    const value = place === undefined ? undefined : env[place];
+    if (place !== undefined && value !== undefined && isMeantForUs(value)) given.set(name, { value, place });
+  }
   const byVariable = new Map(SETTING_NAMES.map((name) => [environmentName(name), name]));
   for (const [variable, value] of Object.entries(env)) {
     if (!variable.startsWith("HOLDFAST_") || value === undefined) continue;
@@ -115,6 +129,11 @@ function readEnvironment(
     if (name === undefined) problems.push(unknownSetting(variable, didYouMean(variable, [...byVariable.keys()])));
     else given.set(name, { value, place: variable });
   }
+}
+
+/** Shared variables are often set to nothing; and Kubernetes makes some (REDIS_PORT=tcp://…) from the names of services. */
+function isMeantForUs(value: string): boolean {
+  return value !== "" && !value.startsWith("tcp://");
 }
 
 function readIfPresent(file: string): string | undefined {

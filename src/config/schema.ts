@@ -8,15 +8,36 @@
  */
 import { availableParallelism } from "node:os";
 import { z } from "zod";
-import { choice, duration, names, type SettingFacts, settingFacts, text, wholeNumber } from "./fields.ts";
+import {
+  addresses,
+  choice,
+  duration,
+  name,
+  names,
+  type SettingFacts,
+  settingFacts,
+  text,
+  wholeNumber,
+  yesOrNo,
+} from "./fields.ts";
 
 const DAY_MS = 86_400_000;
 
+/** The broker address that stands for whatever Redis the settings below it name. */
+export const REDIS_BROKER = "redis:";
+
 export const settingsSchema = z.object({
   // Where the broker is
-  broker: text("Where the broker is: a folder or `sqlite:FILE` to open, `ws://…` or `wss://…` to connect to.", {
-    default: ".holdfast",
-  }),
+  broker: text(
+    "Where the broker is: a folder or `sqlite:FILE` to open; `ws://…` or `wss://…` to connect to; " +
+      "`redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, `redis+sentinel://HOST,HOST/MASTER[/DB]` or `redis+cluster://HOST,HOST` " +
+      "(`rediss…` with TLS); or `redis:` for the Redis that the settings below name.",
+    {
+      default: ".holdfast",
+      defaultText:
+        "`redis:` where `redisUrl`, `redisHost`, `redisSentinels` or `redisClusterNodes` is set, else `.holdfast`",
+    },
+  ),
   token: text("Secret that a broker asks for when it is reached over the network.", {
     default: undefined,
     defaultText: "none",
@@ -29,16 +50,100 @@ export const settingsSchema = z.object({
     max: 65_535,
   }),
 
+  // A Redis as the broker. What an address says itself wins; the rest of it comes from here.
+  namespace: name("What the names of all keys in Redis begin with; brokers of two namespaces do not see each other.", {
+    default: "holdfast",
+  }),
+  shards: wholeNumber(
+    "Groups of keys over which executions are spread, so that a Redis Cluster divides the load. Redis keeps the number " +
+      "from the first use of a namespace on; whoever says another is refused.",
+    { default: 1, min: 1, max: 32 },
+  ),
+  redisUrl: text("Address of the Redis, in one of the forms that `broker` takes.", {
+    default: undefined,
+    defaultText: "none",
+    secret: true,
+    alsoFrom: "REDIS_URL",
+  }),
+  redisHost: text("Host of the Redis.", { default: undefined, defaultText: "127.0.0.1", alsoFrom: "REDIS_HOST" }),
+  redisPort: wholeNumber(
+    "Port of the Redis. What Kubernetes puts into `REDIS_PORT` for a service named redis (`tcp://…`) counts as not set.",
+    { default: 6_379, min: 1, max: 65_535, alsoFrom: "REDIS_PORT" },
+  ),
+  redisDb: wholeNumber("Number of the database in Redis; a cluster has only 0.", {
+    default: 0,
+    min: 0,
+    max: 65_535,
+    alsoFrom: "REDIS_DB",
+  }),
+  redisUsername: text("Name of the Redis user, where an access list names some.", {
+    default: undefined,
+    defaultText: "none",
+    alsoFrom: "REDIS_USERNAME",
+  }),
+  redisPassword: text("Password of the Redis.", {
+    default: undefined,
+    defaultText: "none",
+    secret: true,
+    alsoFrom: "REDIS_PASSWORD",
+  }),
+  redisTls: yesOrNo("Whether connections to Redis are encrypted.", {
+    default: undefined,
+    defaultText: "yes with `rediss…` or one of the files below",
+    alsoFrom: "REDIS_TLS",
+  }),
+  redisTlsCa: text("File with the certificates of the authorities that Redis's certificate must come from.", {
+    default: undefined,
+    defaultText: "those that Node trusts",
+    alsoFrom: "REDIS_TLS_CA",
+  }),
+  redisTlsCert: text("File with the certificate that this program shows to Redis.", {
+    default: undefined,
+    defaultText: "none",
+    alsoFrom: "REDIS_TLS_CERT",
+  }),
+  redisTlsKey: text("File with the key of that certificate.", {
+    default: undefined,
+    defaultText: "none",
+    alsoFrom: "REDIS_TLS_KEY",
+  }),
+  redisSentinels: addresses("Sentinels that know where the Redis is; port 26379 unless they say.", {
+    default: undefined,
+    defaultText: "none",
+    alsoFrom: "REDIS_SENTINELS",
+  }),
+  redisSentinelMaster: text("Name under which the sentinels know it.", {
+    default: undefined,
+    defaultText: "none",
+    alsoFrom: "REDIS_SENTINEL_MASTER",
+  }),
+  redisSentinelUsername: text("Name of the user of the sentinels.", {
+    default: undefined,
+    defaultText: "none",
+    alsoFrom: "REDIS_SENTINEL_USERNAME",
+  }),
+  redisSentinelPassword: text("Password of the sentinels.", {
+    default: undefined,
+    defaultText: "none",
+    secret: true,
+    alsoFrom: "REDIS_SENTINEL_PASSWORD",
+  }),
+  redisClusterNodes: addresses("Some nodes of a Redis Cluster; port 6379 unless they say.", {
+    default: undefined,
+    defaultText: "none",
+    alsoFrom: "REDIS_CLUSTER_NODES",
+  }),
+
   // Promises of the broker
   heartbeatMs: duration("How often a worker tells the broker that it lives.", { default: 1_000, min: 10 }),
   deadAfterMs: duration(
     "Silence after which a worker counts as dead and its tasks run elsewhere; at least twice `heartbeatMs`.",
     { default: 5_000, min: 50 },
   ),
-  socketGraceMs: duration("Time that a worker whose socket closed gets to come back before it counts as dead.", {
-    default: 200,
-    min: 0,
-  }),
+  socketGraceMs: duration(
+    "Time that a worker whose socket closed, or whose connection to Redis is gone, gets to come back before it counts as dead.",
+    { default: 200, min: 0 },
+  ),
   ageingMs: duration("Waiting this long is worth one step of priority, so that nothing waits for ever.", {
     default: 30_000,
     min: 1,
@@ -81,11 +186,10 @@ export const settingsSchema = z.object({
   }),
   pools: names("Pools that a worker serves.", { default: ["default"] }),
   capabilities: names("Capabilities that a worker offers to tasks that require them.", { default: ["cpu"] }),
-  idleExitMs: duration("Idle time after which a worker leaves.", {
-    default: undefined,
-    defaultText: "never",
-    min: 1,
-  }),
+  idleExitMs: duration(
+    "Idle time after which a worker leaves; not while another worker that holds tasks is silent, however short it is.",
+    { default: undefined, defaultText: "never", min: 1 },
+  ),
   graceMs: duration("Time that an attempt gets to stop before its process is killed.", { default: 5_000, min: 0 }),
   drainMs: duration("Time that a leaving worker gives to what still runs before it hands it back.", {
     default: 30_000,

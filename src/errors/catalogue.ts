@@ -31,7 +31,11 @@ export const ERROR_CATALOGUE = {
   INVALID_SETTINGS: lasting(400, 2, "{count} settings are wrong:{problems}"),
   UNKNOWN_SETTING: lasting(400, 2, "There is no setting {setting}.{suggestion}"),
   INVALID_SETTINGS_FILE: lasting(400, 2, "{file} cannot be read as settings: {problem}"),
-  INVALID_BROKER_URL: lasting(400, 2, "{url} is no broker address; expected a folder, ws://…, wss://… or sqlite:FILE."),
+  INVALID_BROKER_URL: lasting(
+    400,
+    2,
+    "{url} is no broker address; expected a folder, sqlite:FILE, ws://…, wss://…, redis://HOST[:PORT][/DB], redis+sentinel://HOST,HOST/MASTER or redis+cluster://HOST,HOST (rediss… for TLS).",
+  ),
   // What a person submitted
   INVALID_INPUT: lasting(422, 2, "{path}: {problem}"),
   INVALID_SPACE: lasting(422, 2, "Parameter space at {path}: {problem}"),
@@ -74,7 +78,11 @@ export const ERROR_CATALOGUE = {
   BROKER_CLOSED: passing(503, 3, "The broker is closed."),
   BROKER_UNREACHABLE: passing(503, 3, "{url} cannot be reached: {problem}"),
   BROKER_TIMEOUT: passing(504, 3, "{method} got no answer from {url} within {timeoutMs} ms."),
-  UNAUTHORIZED: lasting(401, 3, "{url} refused the token; check HOLDFAST_TOKEN."),
+  UNAUTHORIZED: lasting(
+    401,
+    3,
+    "{url} does not let this program in; check HOLDFAST_TOKEN, or for a Redis REDIS_USERNAME and REDIS_PASSWORD.",
+  ),
   PROTOCOL_MISMATCH: lasting(
     426,
     3,
@@ -84,7 +92,13 @@ export const ERROR_CATALOGUE = {
   STORE_FULL: passing(
     507,
     3,
-    "{file}: the disk is full; nothing of this call was stored. Free some space and try again.",
+    "{file}: {what} is full; nothing of this call was stored. Free some space and try again.",
+  ),
+  STORE_UNFIT: lasting(500, 3, "{url} is not fit to hold work: {problem}"),
+  SHARDS_DIFFER: lasting(
+    409,
+    3,
+    "{url} is divided into {found} shards, and this program is set to {wanted}; set `shards` to {found}, or use another namespace.",
   ),
   STORE_TOO_NEW: lasting(
     500,

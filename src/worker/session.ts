@@ -27,7 +27,7 @@ export interface SessionOptions {
 
 export class Session {
   readonly id: string;
-  readonly #heartbeatMs: number;
+  readonly heartbeatMs: number;
   readonly #options: SessionOptions;
   readonly #events: SessionEvents;
   #isBeating = false;
@@ -37,7 +37,7 @@ export class Session {
 
   constructor(opened: OpenSessionReply, options: SessionOptions, events: SessionEvents) {
     this.id = opened.session;
-    this.#heartbeatMs = opened.heartbeatMs;
+    this.heartbeatMs = opened.heartbeatMs;
     this.#options = options;
     this.#events = events;
     this.#scheduleBeat();
@@ -58,7 +58,7 @@ export class Session {
   }
 
   #scheduleBeat(): void {
-    this.#cancelBeat = this.#options.clock.schedule(this.#heartbeatMs, () => {
+    this.#cancelBeat = this.#options.clock.schedule(this.heartbeatMs, () => {
       this.#scheduleBeat();
       void this.#beat();
     });
@@ -66,7 +66,7 @@ export class Session {
 
   async #beat(): Promise<void> {
     this.#silentBeats += 1;
-    if (this.#silentBeats * this.#heartbeatMs > this.#options.patienceMs) {
+    if (this.#silentBeats * this.heartbeatMs > this.#options.patienceMs) {
       this.#events.silent();
       return;
     }

@@ -21,6 +21,7 @@ import { type Clock, sleep } from "../util/clock.ts";
 import { Exchange, FIRST_RETRY_DELAY_MS, MAX_RETRY_DELAY_MS } from "./exchange.ts";
 import { RunnerPool } from "./runner-pool.ts";
 import { Session } from "./session.ts";
+import { noneSilent } from "./silent-others.ts";
 import { SpecBook } from "./spec-book.ts";
 import { completeSettings, type GivenWorkerSettings, type WorkerSettings } from "./worker-settings.ts";
 
@@ -241,8 +242,29 @@ export class Worker {
     } else if (this.#state === "draining") {
       void this.#end({ reason: "drained" });
     } else if (idleExitMs !== undefined) {
-      this.#cancelIdleExit ??= this.#options.clock.schedule(idleExitMs, () => void this.#end({ reason: "idle" }));
+      this.#cancelIdleExit ??= this.#planIdleExit(idleExitMs);
     }
+  }
+
+  /** However short the idle time is: not while a silent worker's tasks may come back, as its death is noticed later. */
+  #planIdleExit(idleExitMs: number): () => void {
+    const { clock, broker, profile } = this.#options;
+    const over = new AbortController();
+    const leave = async (): Promise<void> => {
+      const { session } = this.#link ?? {};
+      if (session === undefined) return;
+      const { id, heartbeatMs: lookEveryMs } = session;
+      await noneSilent({ broker, clock, session: id, pools: profile.pools, lookEveryMs, signal: over.signal });
+      await this.#end({ reason: "idle" });
+    };
+    const cancelTimer = clock.schedule(idleExitMs, () => {
+      // It rejects only when there is work again.
+      leave().catch(() => undefined);
+    });
+    return () => {
+      cancelTimer();
+      over.abort(new Error("not idle any more"));
+    };
   }
 
   #beginDrain(): void {

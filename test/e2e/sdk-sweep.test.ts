@@ -212,7 +212,7 @@ test("connect opens the folder that it is told, and a client sees what another s
     (await collect(seen.results())).map(({ point, value }) => [point, value]),
     [[{ x: 7 }, { squared: 49 }]],
   );
-  await assert.rejects(connect("redis://somewhere"), { code: "INVALID_BROKER_URL" });
+  await assert.rejects(connect("amqp://somewhere"), { code: "INVALID_BROKER_URL" });
   await assert.rejects(connect("ws://"), { code: "INVALID_BROKER_URL" });
 });
 

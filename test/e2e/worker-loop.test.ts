@@ -325,7 +325,7 @@ test("when the session is lost its attempts are killed, their outcomes dropped, 
 
 test("a commit that fails for a while is offered again", async () => {
   const broker = new FakeBroker();
-  broker.failNext("commit", new HoldfastError("STORE_FULL", { file: "x" }));
+  broker.failNext("commit", new HoldfastError("STORE_FULL", { file: "x", what: "the disk" }));
   broker.failNext("commit", new HoldfastError("BROKER_UNREACHABLE", { url: "x", problem: "y" }));
   broker.offer(...leases(broker, "noop", [null]));
   startWorker(broker);

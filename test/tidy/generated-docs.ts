@@ -37,9 +37,10 @@ function errorsPage(): string {
 
 function settingsPage(): string {
   const rows = SETTING_NAMES.map((name: SettingName) => {
-    const { type, unit, about } = factsOf(name);
+    const { type, unit, about, alsoFrom } = factsOf(name);
     const kind = unit === undefined ? type : `${type} (${unit})`;
-    return `| \`${name}\` | ${kind} | ${settingDefault(name)} | ${about} |`;
+    const variable = alsoFrom === undefined ? "" : ` Also from \`${alsoFrom}\`.`;
+    return `| \`${name}\` | ${kind} | ${settingDefault(name)} | ${about}${variable} |`;
   });
   return page([
     "# Settings",
@@ -48,6 +49,7 @@ function settingsPage(): string {
       "`holdfast.config.json` in the current folder (an object with these names), environment variables, and the " +
       "flags that a command offers. A variable's name is made from the setting's: " +
       `\`deadAfterMs\` is \`${environmentName("deadAfterMs")}\`, and as a flag, where a command has it, \`${flagName("deadAfterMs")}\`. ` +
+      "Variables that other programs read, too, such as `REDIS_HOST`, count where ours is not set; set to nothing, they are not set. " +
       "A name that does not exist is refused with a suggestion, a value that does not fit with what was expected, " +
       "and all problems are told at once.",
     "A duration is a number of milliseconds or a text with a unit: `250ms`, `5s`, `10m`, `2h`, `7d`. " +

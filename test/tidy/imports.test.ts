@@ -16,6 +16,7 @@ const ROOMS: readonly { readonly room: string; readonly layer: number; readonly 
   { room: "src/lifecycle/", layer: 2 },
   { room: "src/broker/sqlite/", layer: 4 },
   { room: "src/broker/remote/", layer: 4 },
+  { room: "src/broker/redis/", layer: 4 },
   { room: "src/broker/", layer: 3 },
   { room: "src/sdk/", layer: 4 },
   { room: "src/worker/", layer: 5 },

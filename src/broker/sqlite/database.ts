@@ -141,7 +141,7 @@ export class Database {
     const number = ((error as { errcode?: number }).errcode ?? 0) & 0xff;
     const cause = { cause: error };
     if (number === SQLITE_BUSY) return new HoldfastError("BROKER_OWNED", { file: this.file, owner: "" }, cause);
-    if (number === SQLITE_FULL) return new HoldfastError("STORE_FULL", { file: this.file }, cause);
+    if (number === SQLITE_FULL) return new HoldfastError("STORE_FULL", { file: this.file, what: "the disk" }, cause);
     if (number === SQLITE_NOTADB || number === SQLITE_CORRUPT)
       return new HoldfastError("STORE_CORRUPT", { file: this.file, problem }, cause);
     if (number > 0) return new HoldfastError("STORE_FAILED", { file: this.file, problem }, cause);

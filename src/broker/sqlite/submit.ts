@@ -4,10 +4,10 @@
  * Invariant: everything is checked before the first row is written, so a refused call leaves nothing.
  * A key that was used before for the same thing answers with the earlier execution (promise 7).
  */
-import { createHash } from "node:crypto";
 import { HoldfastError } from "../../errors/index.ts";
 import { checkExtension, checkSubmissions } from "../check-submission.ts";
 import type { ExtendParams, Submission, SubmitParams, SubmitReceipt, TaskGroup, TaskList } from "../contract.ts";
+import { fingerprint } from "../fingerprint.ts";
 import type { Engine } from "./engine.ts";
 import { offer } from "./lanes.ts";
 import {
@@ -49,10 +49,6 @@ function findByKey(engine: Engine, submission: Submission): string | undefined {
   if (row === undefined) return undefined;
   if (row["fingerprint"] !== fingerprint(submission)) throw new HoldfastError("KEY_CONFLICT", { key: submission.key });
   return String(row["id"]);
-}
-
-function fingerprint(submission: Submission): string {
-  return submission.key === undefined ? "" : createHash("sha256").update(JSON.stringify(submission)).digest("hex");
 }
 
 function checkDepth(engine: Engine, groups: readonly TaskGroup[]): void {

@@ -1,4 +1,5 @@
 import path from "node:path";
+import { parseBrokerAddress, withoutSecrets } from "../../app/broker-address.ts";
 import { HoldfastError } from "../../errors/index.ts";
 import type { CliContext, CommandHost } from "../context.ts";
 import {
@@ -25,6 +26,7 @@ interface DemoFlags {
   readonly static?: boolean;
   readonly monitor: DemoMonitor;
   readonly seed: number;
+  readonly broker?: string;
   readonly skipCleanup?: boolean;
   readonly json?: string;
 }
@@ -42,6 +44,7 @@ Examples:
   holdfast demo --scale medium --workers 4 --monitor cli
   holdfast demo --static          what a fixed split loses under the same kill
   holdfast demo --fault-demo --json report.json
+  holdfast demo --fault-demo --broker redis://127.0.0.1:6379
 
 Exits with 0 when every point was committed exactly once, equal to what one
 process computes, and (in a fault demo) a take-over was seen; else with 1.`;
@@ -76,7 +79,8 @@ export function defineDemo(program: HoldfastCommand, host: CommandHost): void {
       wholeNumberOption("--seed", { min: 0, max: MOST_SEED }),
       DEFAULT_DEMO_SEED,
     )
-    .option("--skip-cleanup", "Leaves the demo's folder in place and says where it is.")
+    .option("--broker <address>", "A Redis to run on, in a namespace of its own. Default: a temporary folder.")
+    .option("--skip-cleanup", "Leaves the demo's store in place and says where it is.")
     .option("--json <file>", "Writes the report to this file.")
     .addHelpText("after", HELP)
     .action(async (flags: DemoFlags) => host.finish(await demo(host.context, flags)));
@@ -92,11 +96,28 @@ async function demo(context: CliContext, flags: DemoFlags): Promise<number> {
       expected: `at least ${LEAST_WORKERS_FOR_FAULT}, so that somebody survives the kill`,
     });
   }
+  const { broker } = flags;
+  if (broker !== undefined) requireRedis(broker, mode);
   const file = flags.json === undefined ? undefined : path.resolve(context.workingDirectory, flags.json);
   if (file !== undefined) requireWritable("--json", file);
   const plan = planDemo({ scale: flags.scale, workers: flags.workers, fault, mode, seed: flags.seed });
   const report = await reportingTo(file, () =>
-    runDemo({ plan, context, monitor: flags.monitor, keepFolder: flags.skipCleanup === true }),
+    runDemo({
+      plan,
+      context,
+      monitor: flags.monitor,
+      keepStore: flags.skipCleanup === true,
+      ...(broker === undefined ? {} : { broker }),
+    }),
   );
   return report.verdict === "failed" ? 1 : 0;
+}
+
+function requireRedis(broker: string, mode: "queue" | "static"): void {
+  if (mode === "queue" && parseBrokerAddress(broker).kind === "redis") return;
+  const expected =
+    mode === "static"
+      ? "not to be given with --static, which stores nothing"
+      : "a Redis; without it the demo has a store of its own";
+  throw new HoldfastError("INVALID_OPTION", { option: "--broker", value: withoutSecrets(broker), expected });
 }

@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { displayAddress } from "../../app/display-address.ts";
 import { startWorkerProcess } from "../../app/worker-main.ts";
 import { type CliContext, type CommandHost, settingsOf } from "../context.ts";
 import { sentence } from "../execution-lines.ts";
@@ -20,7 +21,8 @@ interface WorkerFlags {
 
 const HELP = `
 A folder means the broker that a \`holdfast up\` or \`holdfast run\` keeps open there.
-The token of a broker elsewhere is read from HOLDFAST_TOKEN.
+The token of a broker elsewhere is read from HOLDFAST_TOKEN, the password of a
+Redis from REDIS_PASSWORD.
 
 The first Ctrl-C lets what runs finish; the second hands it back; the third ends
 the process at once, and the broker gives its work to others.
@@ -28,6 +30,7 @@ the process at once, and the broker gives its work to others.
 Examples:
   holdfast worker
   HOLDFAST_TOKEN=… holdfast worker --broker ws://10.0.0.5:7420 --concurrency 4
+  REDIS_PASSWORD=… holdfast worker --broker redis://10.0.0.6:6379
   holdfast worker --pools gpu --capabilities cpu,gpu --idle-exit-ms 3m`;
 
 export function defineWorker(program: HoldfastCommand, host: CommandHost): void {
@@ -54,7 +57,7 @@ async function worker(context: CliContext, flags: WorkerFlags): Promise<number> 
   out.print(
     ...sentence(
       out,
-      `Worker ${name} for ${settings.broker}, ${counted(settings.concurrency, "attempt")} at a time. Ctrl-C lets it finish and leave.`,
+      `Worker ${name} for ${displayAddress(settings)}, ${counted(settings.concurrency, "attempt")} at a time. Ctrl-C lets it finish and leave.`,
     ),
   );
   // A worker has three stages of leaving, and handles its signals itself.

@@ -8,11 +8,13 @@ import { counted, duration } from "../terminal/figures.ts";
 import { ProgressDisplay } from "../terminal/progress-display.ts";
 import type { Progress } from "../terminal/progress-line.ts";
 import { RateMeter } from "../terminal/rate-meter.ts";
+import { brokerClock } from "./broker-clock.ts";
 import type { ChunkLedger } from "./chunk-ledger.ts";
 import { collectResults } from "./collect-results.ts";
 import { checkLines, completionLines, faultLines, takeoverLines } from "./demo-lines.ts";
 import { type DemoMonitor, type DemoPlan, WORKER_PREFIX } from "./demo-plan.ts";
 import type { DemoReport } from "./demo-report.ts";
+import type { DemoStore } from "./demo-store.ts";
 import { demoPoints, demoSpace } from "./demo-space.ts";
 import { monitorLines } from "./monitor-lines.ts";
 import { classifierSettings, crossValidatePenguins, judgePoint, type PenguinPoint } from "./penguins-task.ts";
@@ -39,8 +41,7 @@ export interface QueueDemoParams {
   readonly plan: DemoPlan;
   readonly context: CliContext;
   readonly monitor: DemoMonitor;
-  /** Where the store goes. */
-  readonly folder: string;
+  readonly store: DemoStore;
 }
 
 interface Swept {
@@ -50,12 +51,12 @@ interface Swept {
 }
 
 export async function runQueueDemo(params: QueueDemoParams): Promise<DemoReport> {
-  const { context, plan, folder } = params;
+  const { context, plan, store } = params;
   const { out } = context;
-  const cluster = await openLocalCluster(context, { broker: folder, ...DEMO_SETTINGS });
+  const cluster = await openLocalCluster(context, { ...DEMO_SETTINGS, ...store.flags });
   let swept: Swept;
   try {
-    out.print(...checkLines(out, `Environment ready: embedded broker in ${folder}`));
+    out.print(...checkLines(out, `Environment ready: ${store.about}`));
     cluster.startWorkers({ count: plan.workers, namePrefix: WORKER_PREFIX, replaceLost: false });
     await cluster.workersLive(plan.workers, context.interrupts.signal);
     out.print(...checkLines(out, `All ${plan.workers} workers running`));
@@ -71,7 +72,7 @@ export async function runQueueDemo(params: QueueDemoParams): Promise<DemoReport>
 
 async function sweepOnce(params: QueueDemoParams, cluster: LocalCluster): Promise<Swept> {
   const { context, plan, monitor } = params;
-  const { out, clock, interrupts } = context;
+  const { out, interrupts } = context;
   const { broker, client } = cluster;
   const { cursor } = await broker.readEvents({ cursor: 0, limit: 1_000 });
   const definition = sweep(crossValidatePenguins, {
@@ -81,7 +82,10 @@ async function sweepOnce(params: QueueDemoParams, cluster: LocalCluster): Promis
     reduce: topK("accuracy", 1),
   });
   const startedAt = performance.now();
+  const askedAt = context.clock.now();
   const execution = await client.submit(definition);
+  const answeredAt = context.clock.now();
+  const clock = brokerClock(context.clock, { askedAt, answeredAt, datedAt: (await execution.status()).createdAt });
   let ledger: ChunkLedger | undefined;
   const rate = new RateMeter();
   const display = new ProgressDisplay(

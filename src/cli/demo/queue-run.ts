@@ -2,8 +2,8 @@
  * One run of the demo's sweep on Holdfast, watched through the broker's events: submit, keep the
  * book, kill worker 1 when the moment comes, wait for the end, collect the results.
  *
- * Everything measured here is on the broker's clock, which is this machine's: the demo owns the
- * store. A killed worker is told to nobody; that it is missed is the broker's own finding.
+ * Everything measured here is on the broker's clock (broker-clock.ts). A killed worker is told to
+ * nobody; that it is missed is the broker's own finding.
  */
 import type { Broker, BrokerEvent, ExecutionView } from "../../broker/contract.ts";
 import { MAX_PAGE } from "../../broker/limits.ts";
@@ -18,6 +18,7 @@ import { type Kill, takeAim, takeoverOf } from "./fault.ts";
 export interface QueueRunParams {
   readonly plan: DemoPlan;
   readonly broker: Broker;
+  /** The broker's. */
   readonly clock: Clock;
   readonly executionId: string;
   /** Event cursor from before the submit. */

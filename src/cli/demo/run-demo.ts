@@ -1,17 +1,12 @@
 /**
  * The demo from banner to verdict: a real sweep on real worker processes, a real kill, and the
  * proof.
- *
- * Its store lies in a folder of its own under the system's temporary folder, and it removes nothing
- * but that folder.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import type { CliContext } from "../context.ts";
 import { bannerLines, checkLines, configurationLines } from "./demo-lines.ts";
 import type { DemoMonitor, DemoPlan } from "./demo-plan.ts";
 import type { DemoReport } from "./demo-report.ts";
+import { folderStore, redisStore } from "./demo-store.ts";
 import { loadPenguins } from "./penguins.ts";
 import { runQueueDemo } from "./queue-demo.ts";
 import { runStaticDemo } from "./static-demo.ts";
@@ -21,10 +16,10 @@ export interface DemoParams {
   readonly plan: DemoPlan;
   readonly context: CliContext;
   readonly monitor: DemoMonitor;
-  readonly keepFolder: boolean;
+  /** A Redis to run on. Default: a folder of its own. */
+  readonly broker?: string;
+  readonly keepStore: boolean;
 }
-
-const FOLDER_PREFIX = "holdfast-demo-";
 
 export async function runDemo(params: DemoParams): Promise<DemoReport> {
   const { plan, context } = params;
@@ -42,14 +37,13 @@ export async function runDemo(params: DemoParams): Promise<DemoReport> {
     out.print(...checkLines(out, "Environment ready: no broker, nothing is stored"));
     return runStaticDemo(plan, context);
   }
-  const folder = await mkdtemp(path.join(tmpdir(), FOLDER_PREFIX));
+  const store = params.broker === undefined ? await folderStore() : redisStore(context, params.broker);
   try {
-    return await runQueueDemo({ ...params, folder });
+    return await runQueueDemo({ ...params, store });
   } finally {
     out.settle();
-    if (params.keepFolder)
-      out.print("", `Kept: ${folder}`, out.theme.faint(`Look inside with: holdfast status --broker ${folder}`));
-    else await rm(folder, { recursive: true, force: true });
+    if (params.keepStore) out.print("", `Kept: ${store.place}`, out.theme.faint(`Look inside with: ${store.look}`));
+    else await store.remove();
     if (context.interrupts.signal.aborted) out.print("Stopped.");
   }
 }

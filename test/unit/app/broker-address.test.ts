@@ -29,7 +29,7 @@ test("a WebSocket address is taken as it is", () => {
 });
 
 test("anything else is refused with what was expected, and without its secrets", () => {
-  for (const wrong of ["redis://host", "ws://", "wss:", "http://host", "sqlite:", "sqlite://host/x", "", "  "]) {
+  for (const wrong of ["amqp://host", "ws://", "wss:", "http://host", "sqlite:", "sqlite://host/x", "", "  "]) {
     assert.throws(
       () => parseBrokerAddress(wrong),
       (thrown) => HoldfastError.is(thrown, "INVALID_BROKER_URL") && thrown.message.includes("expected a folder"),
@@ -37,7 +37,7 @@ test("anything else is refused with what was expected, and without its secrets",
     );
   }
   assert.throws(
-    () => parseBrokerAddress("redis://me:secret@host/?token=hidden"),
+    () => parseBrokerAddress("amqp://me:secret@host/?token=hidden"),
     (thrown: Error) => {
       assert.doesNotMatch(thrown.message, /secret|hidden/);
       return true;

@@ -16,7 +16,7 @@ async function run(args: readonly string[], environment: Readonly<Record<string,
 }
 
 const ESCAPE = "\u001b";
-const COMMANDS = ["demo", "run", "up", "worker", "status", "list", "results", "cancel", "pause", "resume"];
+const COMMANDS = ["demo", "run", "up", "worker", "status", "list", "results", "cancel", "pause", "resume", "doctor"];
 
 describe("help and version", () => {
   test("no arguments, --help and help print all commands and exit with 0", async () => {
@@ -76,11 +76,15 @@ describe("what is typed wrong gets one sentence, a code and exit code 2", () => 
     ["list --state done", /--state is "done"; expected one of pending, running/],
     ["list --limit 0", /--limit is "0"; expected a whole number from 1 to 1000/],
     ["up --workers nine", /Setting --workers is "nine"; expected a whole number from 1 to 1000\. \[INVALID_SETTING\]/],
-    ["status --broker redis://here", /"redis:\/\/here" is no broker address; .*\[INVALID_BROKER_URL\]/],
+    ["status --broker amqp://here", /"amqp:\/\/here" is no broker address; .*\[INVALID_BROKER_URL\]/],
     [
       "up --broker ws://elsewhere:1",
-      /--broker is ws:\/\/elsewhere:1; expected a folder or sqlite:FILE that this command can own/,
+      /--broker is ws:\/\/elsewhere:1; expected a folder or sqlite:FILE that this command can own, or a Redis/,
     ],
+    ["up --broker redis: --listen-port 1", /--listen-port is 1; expected not to be given with a Redis/],
+    ["demo --static --broker redis:", /--broker is redis:; expected not to be given with --static/],
+    ["demo --broker ws://me:pw@here", /--broker is ws:\/\/\*\*\*@here; expected a Redis; without it the demo/],
+    ["doctor --broker here", /--broker is here; expected a Redis; a folder needs no doctor/],
   ];
   for (const [line, says] of cases) {
     test(`holdfast ${line}`, async () => {

@@ -1,0 +1,93 @@
+/** Lanes of a claim's reply (scripts/lib/claiming.lua says how they are laid out) as leases. */
+import type { Lease } from "../contract.ts";
+import type { Reply } from "./link/link.ts";
+import { resultOf } from "./result-records.ts";
+import { makeToken } from "./tokens.ts";
+
+/** Leases of one task group. */
+export interface LeaseLane {
+  readonly executionId: string;
+  readonly group: string;
+  /** `${executionId}/${group}` */
+  readonly specKey: string;
+  /** JSON text; empty when it was left out. */
+  readonly spec: string;
+  readonly leases: readonly Lease[];
+}
+
+type Values = readonly unknown[];
+
+export function readLane(lane: Reply, session: string): LeaseLane {
+  const [executionId = "", group = "", spec = "", kind = ""] = lane as string[];
+  const specKey = `${executionId}/${group}`;
+  const read = { q: readQueue, a: readAgain, c: readChunks }[kind as "q" | "a" | "c"];
+  return { executionId, group, specKey, spec, leases: read(lane as Values, { executionId, group, session, specKey }) };
+}
+
+interface Shared {
+  readonly executionId: string;
+  readonly group: string;
+  readonly session: string;
+  readonly specKey: string;
+}
+
+const HEAD = 4;
+
+function readQueue(lane: Values, { executionId, group, session, specKey }: Shared): Lease[] {
+  const leases: Lease[] = [];
+  const tail = `.${group}.1.${session}`;
+  for (let at = HEAD; at < lane.length; at += 2) {
+    const entry = lane[at] as string;
+    leases.push({
+      executionId,
+      task: Number.parseInt(entry, 10),
+      token: `q${entry}${tail}`,
+      spec: specKey,
+      attempt: 1,
+      input: lane[at + 1] as string,
+    });
+  }
+  return leases;
+}
+
+function readAgain(lane: Values, { executionId, group, session, specKey }: Shared): Lease[] {
+  const leases: Lease[] = [];
+  for (let at = HEAD; at < lane.length; at += 6) {
+    const [entry, task, attempt, input, parents, results] = lane.slice(at, at + 6) as [string, string, number, string, string, string[]];
+    leases.push({
+      executionId,
+      task: Number(task),
+      token: makeToken({ stream: "a", entry, group, attempt: String(attempt), session, end: "" }),
+      spec: specKey,
+      attempt: Number(attempt),
+      input,
+      ...(parents === "" ? {} : { parents: parentResults(parents, results) }),
+    });
+  }
+  return leases;
+}
+
+function parentResults(parents: string, records: readonly string[]): Record<number, string> {
+  const tasks = JSON.parse(parents) as number[];
+  return Object.fromEntries(tasks.map((task, at) => [task, resultOf(records[at] ?? "")]));
+}
+
+function readChunks(lane: Values, { executionId, group, session, specKey }: Shared): Lease[] {
+  const leases: Lease[] = [];
+  for (let at = HEAD; at < lane.length; at += 7) {
+    const [name, task, start, end, attempt, careful, replica] = lane.slice(at, at + 7) as [string, string, string, string, number, string, string];
+    const [stream, entry] = [name.slice(0, 1), name.slice(1)];
+    leases.push({
+      executionId,
+      task: Number(task),
+      start: Number(start),
+      token: makeToken({ stream, entry, group, attempt: String(attempt), session, end }),
+      spec: specKey,
+      attempt: Number(attempt),
+      end: Number(end),
+      ...(replica === "" ? {} : { replica: Number(replica) }),
+      ...(careful === "" ? {} : { careful: true }),
+    });
+  }
+  return leases;
+}

@@ -1,0 +1,60 @@
+/**
+ * A look at the Redis that a broker lives in: is it set up well, is it well, and does what lies in it
+ * add up.
+ *
+ * Looking changes nothing. With `repair`, what does not add up is set right where that is safe beside
+ * running workers.
+ */
+import { HoldfastError } from "../../../errors/index.ts";
+import type { Logger } from "../../../telemetry/log.ts";
+import type { Clock } from "../../../util/clock.ts";
+import { type Link, LinkBroken, openLink } from "../link/link.ts";
+import { slotOf } from "../link/slots.ts";
+import { describeTarget, type RedisTarget } from "../link/target.ts";
+import { hashTag } from "../shard.ts";
+import { clockCheck, clusterChecks, conditionChecks, latencyCheck } from "./condition.ts";
+import type { Check } from "./check.ts";
+import { configurationChecks } from "./configuration.ts";
+import { dataChecks } from "./data.ts";
+import { readServerTexts } from "./server-texts.ts";
+
+export interface ExamineOptions {
+  readonly target: RedisTarget;
+  readonly namespace: string;
+  readonly clock: Clock;
+  /** 0 ≤ x < 1. */
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly repair: boolean;
+  /** How long to wait for a server that is not there. */
+  readonly patienceMs: number;
+}
+
+/** Errors: BROKER_UNREACHABLE, UNAUTHORIZED. */
+export async function examine(options: ExamineOptions): Promise<readonly Check[]> {
+  const { target, namespace, clock, random, logger, patienceMs } = options;
+  const slot = slotOf(hashTag(namespace, 0));
+  const link = await openLink({ target, slot, name: "holdfast-doctor", clock, random, logger, patienceMs });
+  try {
+    return await examineOver(link, options);
+  } catch (thrown) {
+    if (!(thrown instanceof LinkBroken)) throw thrown;
+    const details = { url: describeTarget(target), problem: thrown.message };
+    throw new HoldfastError("BROKER_UNREACHABLE", details, { cause: thrown });
+  } finally {
+    await link.close();
+  }
+}
+
+async function examineOver(link: Link, options: ExamineOptions): Promise<readonly Check[]> {
+  const { target, namespace, clock, repair } = options;
+  const texts = await readServerTexts(link);
+  return [
+    ...configurationChecks(texts),
+    ...conditionChecks(texts),
+    ...(target.mode === "cluster" ? await clusterChecks(link) : []),
+    await clockCheck(link, clock),
+    await latencyCheck(link),
+    ...(await dataChecks({ link, namespace, repair })),
+  ];
+}

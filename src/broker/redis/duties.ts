@@ -1,0 +1,107 @@
+/** What the coordinator asks, of every shard. The leader lease lives in the first. */
+import type { DutyReply, LeadParams, LeadReply, PendingVerification, VerificationVerdict } from "../contract.ts";
+import type { BrokerSettings } from "../settings.ts";
+import type { Reply } from "./link/link.ts";
+import type { ScriptName } from "./scripts.ts";
+import type { ScriptArgument, Shard } from "./shard.ts";
+
+export interface DutiesOptions {
+  readonly shards: readonly Shard[];
+  readonly settings: BrokerSettings;
+  readonly socketGraceMs: number;
+  /** How long the server, and we with it, were there to hear a worker, milliseconds. */
+  readonly listeningMs: (shard: Shard) => number;
+}
+
+/** After a restart or a fail-over everybody's connection is gone; workers have this long to come back before theirs counts. */
+const COMEBACK_MS = 2_000;
+
+export class Duties {
+  readonly #options: DutiesOptions;
+
+  constructor(options: DutiesOptions) {
+    this.#options = options;
+  }
+
+  async lead({ lease, holder, ttlMs }: LeadParams): Promise<LeadReply> {
+    const home = this.#options.shards[0] as Shard;
+    const [, leads, term] = await home.run("lead", [lease, holder, ttlMs]);
+    return { leader: Number(leads) === 1, term: Number(term) };
+  }
+
+  reapSessions(limit: number): Promise<DutyReply> {
+    const { settings, socketGraceMs, listeningMs } = this.#options;
+    const { deadAfterMs } = settings;
+    return this.#all("reap-sessions", (shard) => {
+      const heardMs = listeningMs(shard);
+      const [judgesSilence, countsListeners] = [heardMs >= deadAfterMs, heardMs >= COMEBACK_MS];
+      return [limit, deadAfterMs, judgesSilence ? "1" : "0", countsListeners ? "1" : "0", socketGraceMs];
+    });
+  }
+
+  promoteDue(limit: number): Promise<DutyReply> {
+    return this.#all("promote-due", () => [limit]);
+  }
+
+  async reapOverdue(limit: number): Promise<DutyReply> {
+    const { overdueGraceMs } = this.#options.settings;
+    const { handled } = await this.#all("reap-overdue", () => [limit, overdueGraceMs]);
+    return { handled, more: handled >= limit };
+  }
+
+  purge(limit: number): Promise<DutyReply> {
+    return this.#all("purge", () => [limit, this.#options.settings.retentionMs]);
+  }
+
+  async pendingVerifications(limit: number): Promise<PendingVerification[]> {
+    const { shards, settings } = this.#options;
+    const args = [limit, settings.verificationPatienceMs];
+    const replies = await Promise.all(shards.map((shard) => shard.run("pending-verifications", args)));
+    return replies.flatMap(([, ...chunks]) => (chunks as Reply[][]).map(pendingVerification)).slice(0, limit);
+  }
+
+  async judge(verdicts: readonly VerificationVerdict[], shardOf: (executionId: string) => Shard): Promise<void> {
+    await Promise.all(
+      this.#options.shards.map(async (shard) => {
+        const own = verdicts.filter(({ executionId }) => shardOf(executionId) === shard);
+        if (own.length > 0) await shard.run("judge-verifications", own.flatMap(verdictArguments));
+      }),
+    );
+  }
+
+  /** Runs a duty in all shards; the replies are { handled, more, next }. */
+  async #all(name: ScriptName, args: (shard: Shard) => readonly ScriptArgument[]): Promise<DutyReply> {
+    const replies = await Promise.all(this.#options.shards.map((shard) => shard.run(name, args(shard))));
+    const next = Math.min(...replies.map(([, , , at]) => (at === undefined || at === "" ? Infinity : Number(at))));
+    return {
+      handled: replies.reduce((sum, [, handled]) => sum + Number(handled), 0),
+      more: replies.some(([, , more]) => Number(more) === 1),
+      ...(Number.isFinite(next) ? { nextAt: next } : {}),
+    };
+  }
+}
+
+function pendingVerification(chunk: Reply[]): PendingVerification {
+  const [executionId, task, start, end, tolerance, copied] = chunk;
+  const list = copied as string[];
+  const copies = [];
+  for (let at = 0; at < list.length; at += 2) copies.push({ worker: list[at] as string, values: list[at + 1] as string });
+  return {
+    executionId: String(executionId),
+    task: Number(task),
+    start: Number(start),
+    end: Number(end),
+    tolerance: Number(tolerance),
+    copies,
+  };
+}
+
+function verdictArguments({ executionId, task, start, disagreement }: VerificationVerdict): ScriptArgument[] {
+  return [
+    executionId,
+    task,
+    start,
+    disagreement?.item ?? "",
+    disagreement === undefined ? "" : JSON.stringify(disagreement.workers),
+  ];
+}

@@ -1,0 +1,311 @@
+/**
+ * The broker on Redis (6.2 and newer, or Valkey): every promise of the contract, kept by the server's
+ * own data, so that workers connected straight to it need no server process of ours.
+ *
+ * Queues are streams with one consumer group per pool, pending entries are the leases, and every
+ * transition is one Lua script (scripts/): it runs alone on the server's thread, so no crash of ours
+ * lands between its steps, and the append-only file holds it whole or not at all. The process that
+ * calls keeps nothing that matters: what it knows of sessions (sessions.ts) only tells which leases it
+ * was told of, so that those of a lost reply can be handed back.
+ *
+ * Executions are spread over shards by their id. A shard's keys share a hash tag, so it lives on one
+ * server of a cluster, and a transition never needs two.
+ */
+import type { Clock } from "../../util/clock.ts";
+import { HoldfastError } from "../../errors/index.ts";
+import { checkClaim, checkHeld, checkOutcomes, checkPage } from "../check-call.ts";
+import type * as contract from "../contract.ts";
+import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from "../settings.ts";
+import { Duties } from "./duties.ts";
+import { Lookups } from "./lookups.ts";
+import { Sessions } from "./sessions.ts";
+import type { Shard } from "./shard.ts";
+import { Spread } from "./spread.ts";
+import { Steering } from "./steering.ts";
+import { Wakes } from "./wakes.ts";
+
+export interface RedisBrokerParts {
+  readonly shards: readonly Shard[];
+  readonly clock: Clock;
+  readonly newId: () => string;
+  readonly settings?: Partial<BrokerSettings & { readonly socketGraceMs: number }>;
+  readonly durable: boolean;
+  /** How long the server, and we with it, were there to hear a worker, milliseconds. */
+  readonly listeningMs: (shard: Shard) => number;
+}
+
+const DEFAULT_SOCKET_GRACE_MS = 200;
+
+type Execution = { readonly executionId: string };
+
+export class RedisBroker implements contract.Broker {
+  readonly features: contract.BrokerFeatures;
+  readonly #shards: readonly Shard[];
+  readonly #settings: BrokerSettings;
+  readonly #clock: Clock;
+  readonly #newId: () => string;
+  readonly #wakes: readonly Wakes[];
+  readonly #sessions: Sessions;
+  readonly #lookups: Lookups;
+  readonly #steering: Steering;
+  readonly #duties: Duties;
+  readonly #spread: Spread;
+  readonly #closing = new AbortController();
+
+  constructor(parts: RedisBrokerParts) {
+    const { shards, clock, newId, durable, listeningMs } = parts;
+    const { socketGraceMs = DEFAULT_SOCKET_GRACE_MS, ...settings } = parts.settings ?? {};
+    this.features = { name: "redis", durable, needsCoordinator: true };
+    this.#shards = shards;
+    this.#settings = { ...DEFAULT_BROKER_SETTINGS, ...settings };
+    this.#clock = clock;
+    this.#newId = newId;
+    this.#wakes = shards.map(({ link }) => new Wakes(link, clock));
+    this.#spread = new Spread(shards);
+    const shardOf = (executionId: string): Shard => this.#spread.shardOf(executionId);
+    this.#lookups = new Lookups(shards, shardOf);
+    this.#steering = new Steering({ spread: this.#spread, settings: this.#settings, newId });
+    this.#duties = new Duties({ shards, settings: this.#settings, socketGraceMs, listeningMs });
+    this.#sessions = new Sessions({
+      shards,
+      wakes: this.#wakes,
+      clock,
+      ageingMs: this.#settings.ageingMs,
+      closing: this.#closing.signal,
+      shardOf,
+    });
+  }
+
+  // ── Submitting and steering ─────────────────────────────────────────────────────────────────
+
+  async submit(params: contract.SubmitParams): Promise<{ executions: readonly contract.SubmitReceipt[] }> {
+    this.#checkOpen();
+    return { executions: await this.#steering.submit(params) };
+  }
+
+  async extend(params: contract.ExtendParams): Promise<{ total: number }> {
+    this.#checkOpen();
+    return this.#steering.extend(params);
+  }
+
+  async pause({ executionId }: Execution): Promise<contract.ExecutionView> {
+    return this.#steer("pause", executionId);
+  }
+
+  async resume({ executionId }: Execution): Promise<contract.ExecutionView> {
+    return this.#steer("resume", executionId);
+  }
+
+  async cancel({ executionId, reason }: Execution & { readonly reason?: string }): Promise<contract.ExecutionView> {
+    return this.#steer("cancel", executionId, reason ?? "");
+  }
+
+  async #steer(
+    name: "pause" | "resume" | "cancel",
+    executionId: string,
+    ...args: string[]
+  ): Promise<contract.ExecutionView> {
+    this.#checkOpen();
+    await this.#steering.steer(name, executionId, args);
+    return this.#lookups.execution(executionId);
+  }
+
+  async pausePool({ pool }: { readonly pool: string }): Promise<contract.PoolView> {
+    return this.#setPoolPaused(pool, true);
+  }
+
+  async resumePool({ pool }: { readonly pool: string }): Promise<contract.PoolView> {
+    return this.#setPoolPaused(pool, false);
+  }
+
+  async #setPoolPaused(pool: string, isPaused: boolean): Promise<contract.PoolView> {
+    this.#checkOpen();
+    await Promise.all(this.#shards.map((shard) => shard.run("pause-pool", [pool, isPaused ? "1" : "0"])));
+    return this.#lookups.pool(pool);
+  }
+
+  // ── Working ─────────────────────────────────────────────────────────────────────────────────
+
+  async openSession(profile: contract.WorkerProfile): Promise<contract.OpenSessionReply> {
+    this.#checkOpen();
+    const session = this.#newId();
+    await this.#sessions.open(session, profile);
+    const { heartbeatMs, deadAfterMs } = this.#settings;
+    return { session, heartbeatMs, deadAfterMs };
+  }
+
+  async heartbeat({ session }: contract.HeartbeatParams): Promise<contract.Directives> {
+    this.#checkOpen();
+    return this.#sessions.heartbeat(session);
+  }
+
+  async claim(params: contract.ClaimParams): Promise<contract.ClaimReply> {
+    checkClaim("claim", params);
+    this.#checkOpen();
+    return this.#sessions.claim(params);
+  }
+
+  async commit(params: contract.CommitParams): Promise<contract.CommitReply> {
+    checkOutcomes(params);
+    if (params.claim !== undefined) checkClaim("commit", params.claim);
+    this.#checkOpen();
+    return this.#sessions.commit(params);
+  }
+
+  async reconcile(params: contract.ReconcileParams): Promise<contract.ReconcileReply> {
+    checkHeld(params);
+    this.#checkOpen();
+    return this.#sessions.reconcile(params);
+  }
+
+  async closeSession({ session, reason }: contract.CloseSessionParams): Promise<void> {
+    this.#checkOpen();
+    await this.#sessions.close(session, reason);
+  }
+
+  async drainSession({ session }: { readonly session: string }): Promise<void> {
+    this.#checkOpen();
+    await this.#sessions.drain(session);
+  }
+
+  // ── Looking ─────────────────────────────────────────────────────────────────────────────────
+
+  async getExecution({ executionId }: Execution): Promise<contract.ExecutionView> {
+    this.#checkOpen();
+    return this.#lookups.execution(executionId);
+  }
+
+  async listExecutions(params: contract.ListExecutionsParams): Promise<contract.ListExecutionsReply> {
+    this.#checkOpen();
+    return this.#lookups.executions(checkPage("listExecutions", params));
+  }
+
+  async listTasks(params: contract.ListTasksParams): Promise<{ tasks: readonly contract.TaskView[] }> {
+    this.#checkOpen();
+    return { tasks: await this.#lookups.tasks(checkPage("listTasks", params)) };
+  }
+
+  async listDeadLetters(
+    params: Execution & { readonly limit: number },
+  ): Promise<{ letters: readonly contract.DeadLetter[] }> {
+    this.#checkOpen();
+    const { executionId, limit } = checkPage("listDeadLetters", params);
+    return { letters: await this.#lookups.deadLetters(executionId, limit) };
+  }
+
+  async listAttempts(
+    params: Execution & { readonly task?: number; readonly limit: number },
+  ): Promise<{ attempts: readonly contract.AttemptLog[] }> {
+    this.#checkOpen();
+    const { executionId, task, limit } = checkPage("listAttempts", params);
+    return { attempts: await this.#lookups.attempts(executionId, task, limit) };
+  }
+
+  async listSessions(params: { readonly limit: number }): Promise<{ sessions: readonly contract.SessionView[] }> {
+    this.#checkOpen();
+    return { sessions: await this.#lookups.sessions(checkPage("listSessions", params).limit) };
+  }
+
+  async listPools(): Promise<{ pools: readonly contract.PoolView[] }> {
+    this.#checkOpen();
+    return { pools: await this.#lookups.pools() };
+  }
+
+  async readEvents(params: contract.ReadEventsParams): Promise<contract.ReadEventsReply> {
+    const checked = checkPage("readEvents", params);
+    return this.#readOrWait(checked, async () => {
+      const reply = await this.#lookups.events(checked);
+      return { reply, isNews: reply.events.length > 0 };
+    });
+  }
+
+  async readResults(params: contract.ReadResultsParams): Promise<contract.ReadResultsReply> {
+    const checked = checkPage("readResults", params);
+    return this.#readOrWait(checked, async () => {
+      const reply = await this.#lookups.results(checked);
+      return { reply, isNews: reply.rows.length > 0 || reply.done };
+    });
+  }
+
+  async #readOrWait<T>(
+    params: { readonly executionId?: string; readonly waitMs?: number },
+    read: () => Promise<{ readonly reply: T; readonly isNews: boolean }>,
+  ): Promise<T> {
+    this.#checkOpen();
+    const { executionId, waitMs = 0 } = params;
+    if (waitMs <= 0) return (await read()).reply;
+    const over = new AbortController();
+    const cancelTimer = this.#clock.schedule(waitMs, () => over.abort());
+    const signal = AbortSignal.any([over.signal, this.#closing.signal]);
+    const told = this.#tellers(executionId).map(({ wakes, channel }) => wakes.listen(channel));
+    try {
+      for (;;) {
+        const { reply, isNews } = await read();
+        if (isNews || signal.aborted) return reply;
+        await Promise.race(told.map((channel) => channel.next(signal)));
+      }
+    } finally {
+      cancelTimer();
+      for (const channel of told) channel.end();
+    }
+  }
+
+  /** Channels that tell of news of an execution, or of anything. */
+  #tellers(executionId: string | undefined): { readonly wakes: Wakes; readonly channel: string }[] {
+    const shards = executionId === undefined ? this.#shards : [this.#spread.shardOf(executionId)];
+    return shards.map((shard) => ({
+      wakes: this.#wakes[shard.no] as Wakes,
+      channel: `${shard.prefix}told${executionId === undefined ? "" : `:${executionId}`}`,
+    }));
+  }
+
+  // ── Duties ──────────────────────────────────────────────────────────────────────────────────
+
+  async lead(params: contract.LeadParams): Promise<contract.LeadReply> {
+    this.#checkOpen();
+    return this.#duties.lead(params);
+  }
+
+  async reapSessions({ limit }: contract.DutyParams): Promise<contract.DutyReply> {
+    this.#checkOpen();
+    return this.#duties.reapSessions(limit);
+  }
+
+  async promoteDue({ limit }: contract.DutyParams): Promise<contract.DutyReply> {
+    this.#checkOpen();
+    return this.#duties.promoteDue(limit);
+  }
+
+  async reapOverdue({ limit }: contract.DutyParams): Promise<contract.DutyReply> {
+    this.#checkOpen();
+    return this.#duties.reapOverdue(limit);
+  }
+
+  async purge({ limit }: contract.DutyParams): Promise<contract.DutyReply> {
+    this.#checkOpen();
+    return this.#duties.purge(limit);
+  }
+
+  async pendingVerifications({
+    limit,
+  }: contract.DutyParams): Promise<{ pending: readonly contract.PendingVerification[] }> {
+    this.#checkOpen();
+    return { pending: await this.#duties.pendingVerifications(limit) };
+  }
+
+  async judgeVerifications(params: { readonly verdicts: readonly contract.VerificationVerdict[] }): Promise<void> {
+    this.#checkOpen();
+    await this.#duties.judge(params.verdicts, (executionId) => this.#spread.shardOf(executionId));
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    for (const wakes of this.#wakes) wakes.close();
+    await Promise.all(this.#shards.map(({ link }) => link.close()));
+  }
+
+  #checkOpen(): void {
+    if (this.#closing.signal.aborted) throw new HoldfastError("BROKER_CLOSED");
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * The transitions: one Lua script each, in `scripts/`, on top of the library in `scripts/lib/`.
+ *
+ * A script names the parts of the library that it needs by lines `-- @include lib/NAME`; they are put
+ * in their place here. The first line of what a server gets says which of the newer commands it has,
+ * because that was asked once (link) and is not to be guessed inside.
+ */
+import { readFileSync } from "node:fs";
+import { makeScript, type Script } from "./link/script.ts";
+
+const SCRIPT_NAMES = [
+  "cancel",
+  "claim",
+  "commit",
+  "extend",
+  "heard-until",
+  "heartbeat",
+  "judge-verifications",
+  "lead",
+  "list-held",
+  "list-tasks",
+  "pause",
+  "pause-pool",
+  "pending-verifications",
+  "promote-due",
+  "purge",
+  "read-events",
+  "read-results",
+  "reap-overdue",
+  "reap-sessions",
+  "reconcile",
+  "resume",
+  "session-close",
+  "session-drain",
+  "session-open",
+  "submit",
+] as const;
+
+export type ScriptName = (typeof SCRIPT_NAMES)[number];
+
+export type Scripts = Readonly<Record<ScriptName, Script>>;
+
+export interface ServerCommands {
+  readonly hasXackdel: boolean;
+}
+
+/** Texts of files, without their include lines. */
+const INCLUDE = /^-- @include (lib\/[\w-]+)\n/gm;
+
+export function loadScripts({ hasXackdel }: ServerCommands): Scripts {
+  const entries = SCRIPT_NAMES.map((name) => {
+    const text = readFile(name).replace(INCLUDE, (_, part: string) => `${readFile(part)}\n`);
+    return [name, makeScript(name, `local HAS_XACKDEL = ${hasXackdel}\n${text}`)];
+  });
+  return Object.fromEntries(entries) as Scripts;
+}
+
+function readFile(name: string): string {
+  return readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8");
+}

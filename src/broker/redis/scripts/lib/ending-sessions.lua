@@ -1,0 +1,22 @@
+-- The end of a session: its leases end with it, in the same step (promise 3).
+
+local function endSession(session, reason)
+  leases.giveBackAll(session, reason == 'lost')
+  books.flush()
+  local row = call('HMGET', session.key, 'slots', 'tells')
+  for _, pool in ipairs(session.pools) do
+    call('HINCRBY', poolKey(pool), 'slots', -count(row[1]))
+    call('HINCRBY', poolKey(pool), 'sessions', -1)
+    call('ZREM', poolKey(pool) .. ':idle', session.id)
+  end
+  local seenAt = call('ZSCORE', PREFIX .. 'sessions', session.id) or int(now)
+  call('ZREM', PREFIX .. 'sessions', session.id)
+  call('ZADD', PREFIX .. 'ended-sessions', seenAt, session.id)
+  call('HSET', session.key, 'state', reason, 'seenAt', seenAt)
+  call('UNLINK', session.key .. ':held', session.key .. ':orders')
+  records.sessions[session.id] = false
+  if row[2] == '1' then
+    journal.session(session.id, session.worker, reason)
+  end
+  ready.tell(session.id)
+end

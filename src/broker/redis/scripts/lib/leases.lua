@@ -1,0 +1,339 @@
+-- Leases: pending entries of a group's streams. An attempt is an entry (its id is part of the fencing
+-- token), and whatever takes an attempt away adds the work again as a new entry and deletes this one
+-- in the same step. So an entry that is still pending proves ownership, and nothing else does.
+--
+-- What happened to a task whose first try did not just succeed stands in the hash `tries`.
+
+local function fieldsToTable(fields)
+  local values = {}
+  for at = 1, #fields, 2 do
+    values[fields[at]] = fields[at + 1]
+  end
+  return values
+end
+
+local function parseLease(group, kind, entry)
+  local values = fieldsToTable(entry[2])
+  local lease = {
+    group = group,
+    kind = kind,
+    id = entry[1],
+    attempt = count(values.attempt) + 1,
+    failures = count(values.failures),
+    losses = count(values.losses),
+    isCareful = values.careful == '1',
+    input = values.input,
+    parents = values.parents,
+  }
+  if values.start then
+    lease.task = group.first
+    lease.start = tonumber(values.start)
+    lease.last = tonumber(values['end'])
+    lease.replica = values.replica and tonumber(values.replica)
+  else
+    lease.task = kind == 'q' and tonumber(string.match(entry[1], '^%d+')) or tonumber(values.task)
+  end
+  return lease
+end
+
+leases.parse = parseLease
+
+-- The lease of an entry, or nil when the entry is gone.
+function leases.read(group, kind, id)
+  local found = call('XRANGE', streamKey(group, kind), id, id)
+  return found[1] and parseLease(group, kind, found[1])
+end
+
+-- The name of an attempt's entry within its execution's group.
+local function entryName(lease)
+  return lease.kind .. lease.id
+end
+
+-- The attempt's entry goes. XACKDEL where the server has it. True when it was pending.
+local function dropEntry(lease)
+  local key = streamKey(lease.group, lease.kind)
+  local acked = call('XACK', key, lease.group.pool, lease.id)
+  call('XDEL', key, lease.id)
+  return acked == 1
+end
+
+leases.drop = dropEntry
+leases.nameOf = entryName
+
+local function tryText(record)
+  local parts = { '"state":"' .. record.state .. '"' }
+  local function number(name)
+    if record[name] then
+      parts[#parts + 1] = '"' .. name .. '":' .. int(record[name])
+    end
+  end
+  local function text(name)
+    if record[name] then
+      parts[#parts + 1] = '"' .. name .. '":' .. cjson.encode(record[name])
+    end
+  end
+  number('attempt')
+  number('failures')
+  number('losses')
+  number('notBefore')
+  number('at')
+  number('last')
+  text('entry')
+  text('ended')
+  text('as')
+  text('worker')
+  if record.failure then
+    parts[#parts + 1] = '"failure":' .. record.failure
+  end
+  return '{' .. table.concat(parts, ',') .. '}'
+end
+
+local function tryKey(lease)
+  return lease.start and int(lease.task) .. ':' .. int(lease.start) or int(lease.task)
+end
+
+-- record: state, attempt, failures, losses; entry (the new one), ended and `as` (the attempt that led
+-- to it and how, so that its outcome is known when it is told again), notBefore, at, failure (JSON).
+function leases.noteTry(lease, record)
+  call('HSET', lease.group.execution.key .. ':tries', tryKey(lease), tryText(record))
+end
+
+-- The same record with some of its fields changed.
+function leases.renote(lease, changes)
+  local known = call('HGET', lease.group.execution.key .. ':tries', tryKey(lease))
+  local record = known and cjson.decode(known) or { attempt = 0, failures = 0, losses = 0 }
+  record.failure = known and string.match(known, '"failure":(.*)}$')
+  record.notBefore = nil
+  for name, value in pairs(changes) do
+    record[name] = value
+  end
+  leases.noteTry(lease, record)
+end
+
+-- Texts of the previous failure, to be kept when the task moves on.
+local function lastFailure(lease)
+  if lease.failures == 0 then
+    return nil
+  end
+  local known = call('HGET', lease.group.execution.key .. ':tries', tryKey(lease))
+  return known and string.match(known, '"failure":(.*)}$')
+end
+
+-- Adds the task to the work that came back. `tries`: attempt, failures, losses so far.
+local function enqueueAgain(lease, tries)
+  local group = lease.group
+  ensureStream(group, 'a')
+  local fields = {
+    'task', int(lease.task), 'attempt', int(tries.attempt), 'failures', int(tries.failures), 'losses', int(tries.losses),
+  }
+  if lease.input then
+    fields[#fields + 1] = 'input'
+    fields[#fields + 1] = lease.input
+  end
+  if lease.parents then
+    fields[#fields + 1] = 'parents'
+    fields[#fields + 1] = lease.parents
+  end
+  return 'a' .. call('XADD', streamKey(group, 'a'), '*', unpack(fields))
+end
+
+leases.enqueueAgain = enqueueAgain
+
+-- The running task is ready again. `how`: reason, attempt, failures, losses, ended, as, failure.
+function leases.requeueTask(lease, how)
+  local group = lease.group
+  local entry = enqueueAgain(lease, how)
+  leases.noteTry(lease, {
+    state = 'queued', attempt = how.attempt, failures = how.failures, losses = how.losses, entry = entry,
+    ended = how.ended, as = how.as, failure = how.failure or lastFailure(lease),
+  })
+  books.move(group, 'running', 'queued', 1)
+  journal.tasks(group.execution, { state = 'queued', text = int(lease.task), reason = how.reason })
+  ready.offer(group, 1)
+end
+
+-- The running task will be ready later.
+local function scheduleTask(lease, how)
+  local group = lease.group
+  local execution = group.execution
+  local content = { int(lease.task), int(how.attempt), int(how.failures), int(how.losses), lease.input or '',
+    lease.parents or '' }
+  call('HSET', execution.key .. ':later', int(lease.task), cjson.encode(content))
+  call('ZADD', PREFIX .. 'due', int(how.notBefore), 't:' .. group.no .. ':' .. int(lease.task) .. ':' .. execution.id)
+  leases.noteTry(lease, {
+    state = 'scheduled', attempt = how.attempt, failures = how.failures, losses = how.losses, ended = how.ended,
+    as = how.as, failure = how.failure, notBefore = how.notBefore,
+  })
+  books.move(group, 'running', 'scheduled', 1)
+  journal.tasks(execution, { state = 'scheduled', text = int(lease.task), reason = how.reason })
+end
+
+-- Remembers the execution's first failure; `failure` is JSON.
+function leases.noteDeadLetter(lease, failure)
+  local execution = lease.group.execution
+  call('HSETNX', execution.key, 'firstFailure', failure)
+  call('ZADD', execution.key .. ':letters', lease.start and int(lease.start) or int(lease.task), tryKey(lease))
+end
+
+-- The running task is a dead letter.
+function leases.buryTask(lease, how)
+  local group = lease.group
+  leases.noteTry(lease, {
+    state = 'failed', attempt = lease.attempt, failures = how.failures, losses = how.losses, ended = how.ended,
+    as = how.as, failure = how.failure, at = now,
+  })
+  leases.noteDeadLetter(lease, how.failure)
+  books.move(group, 'running', 'failed', 1)
+  journal.tasks(group.execution, { state = 'failed', text = int(lease.task) })
+  dependents.skip(group.execution, lease.task)
+end
+
+-- ── Failures ────────────────────────────────────────────────────────────────────────────────────
+
+local randoms = { state = nil }
+
+-- 0 ≤ x < 1: a small generator that the caller's number seeds, for scripts that need several.
+local function random()
+  randoms.state = ((randoms.state or math.floor(count(ARGV[2]) * 2147483647)) * 16807 + 12345) % 2147483647
+  return randoms.state / 2147483647
+end
+
+-- The group's policy; the same arithmetic as src/core/retry.ts. Returns nil (dead letter) or a delay.
+function leases.decideRetry(group, failures, class)
+  if group.retry == nil then
+    group.retry = cjson.decode(call('HGET', group.key, 'retry'))
+  end
+  local policy = group.retry
+  for _, never in ipairs(policy.never) do
+    if never == class then
+      return nil
+    end
+  end
+  if failures > policy.limit then
+    return nil
+  end
+  local full = math.min(policy.maxMs, policy.baseMs * policy.factor ^ (failures - 1))
+  if policy.jitter == 0 then
+    return full
+  end
+  return math.floor(full * (1 - policy.jitter * random()) + 0.5)
+end
+
+-- One more failure of a separate task: tried again later, or dead. `failure`: JSON; `class`: its class.
+-- `ended`: the attempt's name, or nil when it was taken away.
+function leases.failTask(lease, failure, class, ended)
+  local failures = lease.failures + 1
+  local delayMs = leases.decideRetry(lease.group, failures, class)
+  local how = {
+    attempt = lease.attempt, failures = failures, losses = lease.losses, failure = failure, ended = ended,
+    as = ended and 'failed', reason = 'retry',
+  }
+  if delayMs == nil then
+    leases.buryTask(lease, how)
+    return
+  end
+  books.note(lease.group.execution, 'retries', 1)
+  if delayMs > 0 then
+    how.notBefore = now + delayMs
+    scheduleTask(lease, how)
+  else
+    leases.requeueTask(lease, how)
+  end
+end
+
+-- ── Ending without an outcome ───────────────────────────────────────────────────────────────────
+
+local MAX_ATTEMPTS_KEPT = 1000
+
+-- Keeps what a person asks for later: failed and lost attempts, and those that printed something.
+function leases.remember(lease, worker, outcome, details)
+  local fields = { 'task', int(lease.task), 'attempt', int(lease.attempt), 'worker', worker, 'outcome', outcome,
+    'at', int(now) }
+  local function add(name, value)
+    if value and value ~= '' then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = value
+    end
+  end
+  add('start', lease.start and int(lease.start))
+  add('end', lease.last and int(lease.last))
+  add('failure', details and details.failure)
+  add('output', details and details.output)
+  add('durationMs', details and details.durationMs)
+  call('XADD', lease.group.execution.key .. ':attempts', 'MAXLEN', MAX_ATTEMPTS_KEPT, '*', unpack(fields))
+end
+
+function leases.poison(losses)
+  return '{"class":"worker-lost","code":"POISON_PILL","message":"' .. int(losses)
+    .. ' workers died while they ran this; it is not tried again."}'
+end
+
+local function giveBackTask(lease, isLost)
+  local losses = lease.losses + (isLost and 1 or 0)
+  if losses >= lease.group.maxLosses then
+    leases.buryTask(lease, { failures = lease.failures, losses = losses, failure = leases.poison(losses) })
+    return
+  end
+  leases.requeueTask(lease, {
+    attempt = isLost and lease.attempt or lease.attempt - 1, failures = lease.failures, losses = losses,
+    ended = not isLost and entryName(lease) or nil, as = not isLost and 'returned' or nil,
+    reason = isLost and 'lost' or 'returned',
+  })
+end
+
+-- The lease ends without an outcome: handed back (costs nothing), or lost with its session. Its entry
+-- must have been dropped.
+function leases.giveBack(lease, worker, isLost)
+  if isLost then
+    books.note(lease.group.execution, 'lost', 1)
+    leases.remember(lease, worker, 'lost')
+  end
+  if lease.replica then
+    verification.requeue(lease, worker, isLost)
+  elseif lease.start then
+    ranges.giveBack(lease, isLost)
+  else
+    giveBackTask(lease, isLost)
+  end
+end
+
+-- All leases of a session in one lane. XCLAIM takes the entries over, with their fields; `keep` (optional)
+-- names those to leave, which are then noted in `held`. Returns how many went back.
+local function giveBackLane(session, group, isLost, keep, held)
+  local returned = 0
+  for _, kind in ipairs(KINDS) do
+    local ids = {}
+    eachPending(group, kind, session.id, function(id)
+      ids[#ids + 1] = id
+    end)
+    for _, id in ipairs(ids) do
+      local entry = call('XCLAIM', streamKey(group, kind), group.pool, session.id, 0, id)[1]
+      local lease = entry and entry[2] and parseLease(group, kind, entry)
+      local name = lease and orders.refOf(lease, session.no)
+      if lease and keep and keep[name] then
+        held[name] = true
+      elseif lease then
+        dropEntry(lease)
+        books.hold(session, group, -1)
+        leases.giveBack(lease, session.worker, isLost)
+        returned = returned + 1
+      end
+    end
+  end
+  return returned
+end
+
+-- All leases of a session: how many went back, and the names of those that it keeps.
+function leases.giveBackAll(session, isLost, keep)
+  local returned, held = 0, {}
+  for _, lane in ipairs(call('HKEYS', session.key .. ':held')) do
+    local no, id = string.match(lane, '^(%d+):(.*)$')
+    local execution = records.live(id)
+    if execution then
+      returned = returned + giveBackLane(session, records.group(execution, no), isLost, keep, held)
+    else
+      call('HDEL', session.key .. ':held', lane)
+    end
+  end
+  return returned, held
+end

@@ -1,0 +1,197 @@
+-- The order in which a pool's ready work is handed out (promise 5); the same as src/core/ready-queue.ts.
+--
+-- Work is kept in buckets of equal priority and required capabilities (`buckets`). Within a bucket
+-- executions take turns (sorted set by the number of their last turn), within an execution its lanes
+-- (task groups) are served first in, first out. Between buckets the effective priority decides: one
+-- step more for every `ageingMs` that the bucket's longest waiting execution was not served.
+--
+-- Claims that found nothing leave their session in the pool's `idle` set; whoever makes work ready
+-- takes out as many as it has work for and calls them on their own channels. A call that nobody
+-- hears goes to the next one.
+
+ready.wakes = {}
+local MAX_PRIORITY = 10
+local MIN_QUOTA = 16
+
+local function poolKey(pool)
+  return PREFIX .. 'pool:' .. pool
+end
+
+local function bucketOf(group)
+  local bucket = tostring(group.execution.priority)
+  if group.requires ~= '' then
+    bucket = bucket .. UNIT .. group.requires
+  end
+  return bucket
+end
+
+local function lanesKey(execution, pool, bucket)
+  return execution.key .. ':lanes:' .. pool .. UNIT .. bucket
+end
+
+local function nextTurnNumber()
+  return call('HINCRBY', META, 'turn', 1)
+end
+
+-- `items` of the group can be run: as many of those who wait will be called.
+function ready.wake(group, items)
+  local name = group.pool .. UNIT .. group.requires
+  local wake = ready.wakes[name]
+  if wake then
+    wake.items = wake.items + items
+  else
+    ready.wakes[name] = { pool = group.pool, requires = group.requires, items = items }
+  end
+end
+
+-- Puts the group into its pool's order, if it may run; `items` of it are new.
+function ready.offer(group, items)
+  if group.execution.state == 'paused' or group.notBefore or group.execution.isEnded then
+    return
+  end
+  ready.wake(group, items)
+  if group.isOffered then
+    return
+  end
+  group.isOffered = true
+  local bucket = bucketOf(group)
+  local turn = nextTurnNumber()
+  if call('ZADD', lanesKey(group.execution, group.pool, bucket), 'NX', turn, group.no) == 0 then
+    return
+  end
+  local key = poolKey(group.pool)
+  if call('ZADD', key .. ':bucket:' .. bucket, 'NX', turn, group.execution.id) == 1 then
+    call('HSET', key .. ':since', bucket .. UNIT .. group.execution.id, int(now))
+    call('SADD', key .. ':buckets', bucket)
+  end
+end
+
+-- Takes the group out: it has no work left, or its execution is paused or has ended.
+function ready.withdraw(group)
+  group.isOffered = false
+  local bucket = bucketOf(group)
+  local lanes = lanesKey(group.execution, group.pool, bucket)
+  if call('ZREM', lanes, group.no) == 0 or call('EXISTS', lanes) == 1 then
+    return
+  end
+  local key = poolKey(group.pool)
+  call('ZREM', key .. ':bucket:' .. bucket, group.execution.id)
+  call('HDEL', key .. ':since', bucket .. UNIT .. group.execution.id)
+  if call('EXISTS', key .. ':bucket:' .. bucket) == 0 then
+    call('SREM', key .. ':buckets', bucket)
+  end
+end
+
+-- Whether a worker with these capabilities (each between separators) has all that is required.
+function ready.fits(capabilities, requires)
+  if requires == '' then
+    return true
+  end
+  for _, one in ipairs(splitUnits(requires)) do
+    if not string.find(capabilities, UNIT .. one .. UNIT, 1, true) then
+      return false
+    end
+  end
+  return true
+end
+
+-- The head of a bucket as a candidate for the next turn.
+local function headOf(pool, bucket)
+  local key = poolKey(pool)
+  local head = call('ZRANGE', key .. ':bucket:' .. bucket, 0, 0, 'WITHSCORES')
+  if #head == 0 then
+    return nil
+  end
+  local since = call('HGET', key .. ':since', bucket .. UNIT .. head[1])
+  return {
+    pool = pool, bucket = bucket, id = head[1], turn = tonumber(head[2]), since = count(since),
+    priority = tonumber(string.match(bucket, '^%d+')),
+  }
+end
+
+local function isBefore(one, other)
+  if one.effective ~= other.effective then
+    return one.effective > other.effective
+  end
+  if one.since ~= other.since then
+    return one.since < other.since
+  end
+  return one.turn < other.turn
+end
+
+-- The group whose turn it is for the session, and how many leases it may give; nil when none is ready.
+function ready.nextTurn(session, pools, wanted, ageingMs)
+  local best
+  local rivals = 0
+  for _, pool in ipairs(pools) do
+    for _, bucket in ipairs(call('SMEMBERS', poolKey(pool) .. ':buckets')) do
+      local requires = string.match(bucket, '^%d+' .. UNIT .. '(.*)$') or ''
+      local head = ready.fits(session.capabilities, requires) and headOf(pool, bucket)
+      if head then
+        head.effective = math.min(MAX_PRIORITY, head.priority + math.floor((now - head.since) / ageingMs))
+        local size = call('ZCARD', poolKey(pool) .. ':bucket:' .. bucket)
+        if best == nil or head.effective > best.effective then
+          rivals = size
+        elseif head.effective == best.effective then
+          rivals = rivals + size
+        end
+        if best == nil or isBefore(head, best) then
+          best = head
+        end
+      end
+    end
+  end
+  if best == nil then
+    return nil
+  end
+  local key = poolKey(best.pool)
+  call('ZADD', key .. ':bucket:' .. best.bucket, nextTurnNumber(), best.id)
+  call('HSET', key .. ':since', best.bucket .. UNIT .. best.id, int(now))
+  local execution = records.execution(best.id)
+  local lane = call('ZRANGE', lanesKey(execution, best.pool, best.bucket), 0, 0)
+  return records.group(execution, lane[1]), math.max(MIN_QUOTA, math.ceil(wanted / rivals))
+end
+
+-- ── Calling those who wait ──────────────────────────────────────────────────────────────────────
+
+-- Tells a session that there is news for it: whether somebody heard.
+function ready.tell(id)
+  return call('PUBLISH', PREFIX .. 'session:' .. id, '') > 0
+end
+
+local IDLE_PAGE = 64
+
+-- Calls up to `wake.items` idle sessions that may run the work.
+local function wakeIdle(wake)
+  local key = poolKey(wake.pool) .. ':idle'
+  local skipped = 0
+  local left = wake.items
+  while left > 0 do
+    local page = call('ZRANGE', key, skipped, skipped + IDLE_PAGE - 1)
+    if #page == 0 then
+      return
+    end
+    for _, id in ipairs(page) do
+      local capabilities = wake.requires == '' and '' or call('HGET', PREFIX .. 'session:' .. id, 'capabilities') or ''
+      if left <= 0 then
+        return
+      elseif ready.fits(capabilities, wake.requires) then
+        call('ZREM', key, id)
+        if ready.tell(id) then
+          left = left - 1
+        end
+      else
+        skipped = skipped + 1
+      end
+    end
+  end
+end
+
+function ready.flush()
+  for _, wake in pairs(ready.wakes) do
+    if call('HGET', poolKey(wake.pool), 'paused') ~= '1' then
+      wakeIdle(wake)
+    end
+  end
+  ready.wakes = {}
+end

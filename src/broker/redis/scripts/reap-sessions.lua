@@ -1,0 +1,90 @@
+-- Duty reap: sessions that fell silent, or whose connection is gone, are dead; their leases are ready again.
+--
+-- Each worker listens on a channel of its own for as long as its process is connected, so the number of its listeners
+-- says whether it still is. One that is gone for `grace` is not coming back.
+--
+-- KEYS[1]   the shard's `meta`
+-- ARGV      [1] now (ms or ''), [2] random, [3] most sessions, [4] silence after which one is dead (ms), [5] 1: judge
+--           silence (0: the server, or we, were away just now and could not hear), [6] 1: look at the listeners,
+--           [7] grace of a lost connection (ms)
+-- Returns   { 'ok', sessions ended, 1 when more wait, when the next may be dead (ms since 1970, '' for never) }
+-- Invariant Two that reap at once are as good as one.
+
+-- @include lib/shard
+-- @include lib/records
+-- @include lib/journal
+-- @include lib/ready
+-- @include lib/orders
+-- @include lib/books
+-- @include lib/leases
+-- @include lib/ranges
+-- @include lib/dependents
+-- @include lib/verification
+-- @include lib/ending-sessions
+
+local limit, deadAfterMs = tonumber(ARGV[3]), tonumber(ARGV[4])
+local handled = 0
+local nextAt
+
+local function comesAt(at)
+  nextAt = nextAt and math.min(nextAt, at) or at
+end
+
+local function reap(id)
+  local session = records.session(id)
+  if session then
+    endSession(session, 'lost')
+  else
+    call('ZREM', PREFIX .. 'sessions', id)
+  end
+  handled = handled + 1
+end
+
+local silentBefore = now - deadAfterMs
+local silent = {}
+if ARGV[5] == '1' then
+  silent = call('ZRANGEBYSCORE', PREFIX .. 'sessions', '-inf', int(silentBefore), 'LIMIT', 0, limit + 1)
+end
+for at = 1, math.min(limit, #silent) do
+  reap(silent[at])
+end
+
+local CHANNELS = 1000
+
+-- Sessions nobody listens for, noted with the time since when.
+local function reapUnheard(ids, grace)
+  local channels = {}
+  for at, id in ipairs(ids) do
+    channels[at] = PREFIX .. 'session:' .. id
+  end
+  local heard = call('PUBSUB', 'NUMSUB', unpack(channels))
+  for at, id in ipairs(ids) do
+    local known = call('HGET', PREFIX .. 'unheard', id)
+    if tonumber(heard[2 * at]) > 0 then
+      if known then
+        call('HDEL', PREFIX .. 'unheard', id)
+      end
+    elseif not known then
+      call('HSET', PREFIX .. 'unheard', id, int(now))
+      comesAt(now + grace)
+    elseif now - tonumber(known) < grace then
+      comesAt(tonumber(known) + grace)
+    elseif handled < limit then
+      call('HDEL', PREFIX .. 'unheard', id)
+      reap(id)
+    end
+  end
+end
+
+if ARGV[6] == '1' then
+  local ids = call('ZRANGE', PREFIX .. 'sessions', 0, -1)
+  for from = 1, #ids, CHANNELS do
+    reapUnheard({ unpack(ids, from, math.min(#ids, from + CHANNELS - 1)) }, tonumber(ARGV[7]))
+  end
+end
+finishScript()
+local first = call('ZRANGE', PREFIX .. 'sessions', 0, 0, 'WITHSCORES')
+if first[2] then
+  comesAt(tonumber(first[2]) + deadAfterMs)
+end
+return { 'ok', handled, #silent > limit and 1 or 0, nextAt and int(nextAt) or '' }

@@ -1,0 +1,25 @@
+-- Transition close a session: the worker left in order, or somebody knows that it died.
+--
+-- KEYS[1]   the shard's `meta`
+-- ARGV      [1] now (ms or ''), [2] random, [3] session, [4] left|lost
+-- Returns   { 'ok' }; without effect when the session is gone already
+-- Invariant The session's leases end in the same step: handed back (`left`) or lost.
+
+-- @include lib/shard
+-- @include lib/records
+-- @include lib/journal
+-- @include lib/ready
+-- @include lib/orders
+-- @include lib/books
+-- @include lib/leases
+-- @include lib/ranges
+-- @include lib/dependents
+-- @include lib/verification
+-- @include lib/ending-sessions
+
+local session = records.session(ARGV[3])
+if session then
+  endSession(session, ARGV[4])
+end
+finishScript()
+return { 'ok' }

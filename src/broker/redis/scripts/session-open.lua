@@ -1,0 +1,36 @@
+-- Transition open a session: a worker's life begins.
+--
+-- KEYS[1]   the shard's `meta`
+-- ARGV      [1] now (ms or ''), [2] random, [3] session, [4] profile (JSON), [5] worker, [6] pools, [7] capabilities (each
+--           between separators), [8] slots, [9] 1: this shard tells of sessions
+-- Returns   { 'ok', the session's number }
+-- Invariant A call that is sent again changes nothing.
+
+-- @include lib/shard
+-- @include lib/records
+-- @include lib/journal
+-- @include lib/ready
+-- @include lib/orders
+-- @include lib/books
+-- @include lib/leases
+-- @include lib/ranges
+-- @include lib/dependents
+-- @include lib/verification
+
+local key = PREFIX .. 'session:' .. ARGV[3]
+if call('EXISTS', key) == 0 then
+  local no = call('HINCRBY', META, 'session', 1)
+  call('HSET', key, 'no', no, 'profile', ARGV[4], 'worker', ARGV[5], 'pools', ARGV[6], 'capabilities', ARGV[7],
+    'slots', ARGV[8], 'state', 'live', 'openedAt', int(now), 'tells', ARGV[9])
+  call('ZADD', PREFIX .. 'sessions', int(now), ARGV[3])
+  for _, pool in ipairs(splitUnits(ARGV[6])) do
+    call('SADD', PREFIX .. 'pools', pool)
+    call('HINCRBY', poolKey(pool), 'slots', tonumber(ARGV[8]))
+    call('HINCRBY', poolKey(pool), 'sessions', 1)
+  end
+  if ARGV[9] == '1' then
+    journal.session(ARGV[3], ARGV[5], 'opened')
+  end
+end
+finishScript()
+return { 'ok', call('HGET', key, 'no') }

@@ -1,0 +1,101 @@
+-- Transition submit: definitions → executions with work that waits.
+--
+-- Purpose   Creates up to 1,000 executions, or none.
+-- KEYS[1]   the shard's `meta`
+-- ARGV      [1] now (ms or ''), [2] random, [3] most waiting tasks of a pool, [4] executions, then per execution:
+--           id, key, fingerprint, name, kind, priority, open (0|1), maxFailures, retentionMs (ms), verify (JSON), meta,
+--           groups, then its groups as lib/submitting.lua reads them; '' where there is none
+-- Returns   { 'ok', id, created (0|1), id, created … }, { 'KEY_CONFLICT', key } or
+--           { 'QUEUE_FULL', pool, depth }
+-- Invariant Everything is checked before the first write, so a refused call leaves nothing. An execution that is
+--           there already, by its key or, in a call that is sent again, by its id, is answered as it was (promise 7).
+
+-- @include lib/shard
+-- @include lib/records
+-- @include lib/journal
+-- @include lib/ready
+-- @include lib/orders
+-- @include lib/books
+-- @include lib/leases
+-- @include lib/ranges
+-- @include lib/dependents
+-- @include lib/verification
+-- @include lib/submitting
+
+local HEAD = { 'id', 'key', 'fingerprint', 'name', 'kind', 'priority', 'open', 'maxFailures', 'retentionMs', 'verify',
+  'meta' }
+
+local function readSubmission()
+  local submission = {}
+  for _, name in ipairs(HEAD) do
+    submission[name] = submitting.text()
+  end
+  submission.groups = submitting.groups(tonumber(submitting.text()))
+  return submission
+end
+
+-- The id of the execution that this submission already is, or nil; `conflict` when the key means something else.
+local function findEarlier(submission)
+  if submission.key ~= '' then
+    local id = call('HGET', PREFIX .. 'keys', submission.key)
+    if id then
+      local isSame = call('HGET', PREFIX .. 'exec:' .. id, 'fingerprint') == submission.fingerprint
+      return id, not isSame, id == submission.id
+    end
+  end
+  local isHere = call('EXISTS', PREFIX .. 'exec:' .. submission.id) == 1
+  return isHere and submission.id or nil, false, isHere
+end
+
+local function create(submission)
+  local key = PREFIX .. 'exec:' .. submission.id
+  local birth = cursors.next()
+  local fields = { 'state', 'pending', 'created', int(now), 'birth', int(birth) }
+  for _, name in ipairs(HEAD) do
+    if name ~= 'id' and submission[name] ~= '' then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = submission[name]
+    end
+  end
+  call('HSET', key, unpack(fields))
+  call('ZADD', PREFIX .. 'executions', int(birth), submission.id)
+  call('ZADD', PREFIX .. 'live', int(birth), submission.id)
+  if submission.key ~= '' then
+    call('HSET', PREFIX .. 'keys', submission.key, submission.id)
+  end
+  local execution = records.execution(submission.id)
+  journal.execution(execution, 'pending')
+  books.touch(execution)
+  submitting.add(execution, submission.groups)
+end
+
+submitting.start(4)
+local total = tonumber(submitting.text())
+local submissions, reply, fresh = {}, { 'ok' }, {}
+local named = {}
+for at = 1, total do
+  local submission = readSubmission()
+  submissions[at] = submission
+  local earlier, isConflict, isOurs = findEarlier(submission)
+  if isConflict then
+    return { 'KEY_CONFLICT', submission.key }
+  end
+  if not earlier and submission.key ~= '' then
+    earlier = named[submission.key]
+    named[submission.key] = earlier or submission.id
+  end
+  if not earlier then
+    fresh[#fresh + 1] = submission
+  end
+  reply[#reply + 1] = earlier or submission.id
+  reply[#reply + 1] = (earlier and not isOurs) and 0 or 1
+end
+local pool, depth = submitting.fullPool(fresh, tonumber(ARGV[3]))
+if pool then
+  return { 'QUEUE_FULL', pool, depth }
+end
+for _, submission in ipairs(fresh) do
+  create(submission)
+end
+finishScript()
+return reply

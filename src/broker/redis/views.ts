@@ -1,0 +1,267 @@
+/** Hashes and streams of the store as the contract's views. Pure. */
+import type {
+  AttemptLog,
+  Counters,
+  DeadLetter,
+  Disagreement,
+  EventChange,
+  ExecutionView,
+  ResultRow,
+  SessionView,
+  TaskView,
+  VerificationReport,
+  WorkerProfile,
+} from "../contract.ts";
+import type { Failure } from "../../core/failure.ts";
+import { isExecutionEnded } from "../../core/states.ts";
+import { attemptOf, durationOf, missingOf, partialOf, resultOf } from "./result-records.ts";
+
+export type Hash = Readonly<Record<string, string>>;
+
+function numberOf(hash: Hash, name: string): number {
+  return Number(hash[name] ?? 0);
+}
+
+function optionalNumber<N extends string>(hash: Hash, field: string, name: N): Partial<Record<N, number>> {
+  return (hash[field] === undefined ? {} : { [name]: Number(hash[field]) }) as Partial<Record<N, number>>;
+}
+
+export function executionView(
+  executionId: string,
+  hash: Hash,
+  verified: { readonly report: Hash; readonly disagreements: readonly string[] },
+): ExecutionView {
+  const state = hash["state"] as ExecutionView["state"];
+  const verification = verificationReport(hash, verified);
+  return {
+    executionId,
+    name: hash["name"] ?? "",
+    kind: hash["kind"] as ExecutionView["kind"],
+    state,
+    priority: numberOf(hash, "priority"),
+    counters: counters(hash, isExecutionEnded(state)),
+    lostAttempts: numberOf(hash, "lost"),
+    retries: numberOf(hash, "retries"),
+    refusedOutcomes: numberOf(hash, "refused"),
+    createdAt: numberOf(hash, "created"),
+    ...(hash["key"] === undefined ? {} : { key: hash["key"] }),
+    ...optionalNumber(hash, "started", "startedAt"),
+    ...optionalNumber(hash, "ended", "endedAt"),
+    ...(hash["meta"] === undefined ? {} : { meta: hash["meta"] }),
+    ...(verification === undefined ? {} : { verification }),
+    ...(hash["firstFailure"] === undefined ? {} : { firstFailure: JSON.parse(hash["firstFailure"]) as Failure }),
+  };
+}
+
+/** What had not ended when its execution did was cancelled. */
+export function counters(hash: Hash, hasEnded: boolean): Counters {
+  const [blocked, scheduled, queued, running] = ["blocked", "scheduled", "queued", "running"].map((name) =>
+    numberOf(hash, name),
+  ) as [number, number, number, number];
+  const [completed, failed, skipped] = ["completed", "failed", "skipped"].map((name) => numberOf(hash, name)) as [
+    number,
+    number,
+    number,
+  ];
+  const open = blocked + scheduled + queued + running;
+  const total = open + completed + failed + skipped;
+  if (!hasEnded) return { total, blocked, scheduled, queued, running, completed, failed, cancelled: 0, skipped };
+  return { total, blocked: 0, scheduled: 0, queued: 0, running: 0, completed, failed, cancelled: open, skipped };
+}
+
+function verificationReport(
+  execution: Hash,
+  { report, disagreements }: { readonly report: Hash; readonly disagreements: readonly string[] },
+): VerificationReport | undefined {
+  if (report["sampled"] === undefined) return undefined;
+  const workers = Object.keys(report).flatMap((name) => /^compared:(.*)$/s.exec(name)?.[1] ?? []);
+  return {
+    sampled: numberOf(report, "sampled"),
+    agreed: numberOf(report, "agreed"),
+    disagreed: numberOf(report, "differing"),
+    skipped: numberOf(report, "skipped"),
+    pending: numberOf(execution, "verifying"),
+    byWorker: Object.fromEntries(
+      workers.map((worker) => [
+        worker,
+        { compared: numberOf(report, `compared:${worker}`), disagreed: numberOf(report, `disagreed:${worker}`) },
+      ]),
+    ),
+    disagreements: disagreements.map((text) => JSON.parse(text) as Disagreement),
+  };
+}
+
+// ── Tasks ─────────────────────────────────────────────────────────────────────────────────────
+
+/** What `tries` says of a task or a range. */
+interface TryRecord {
+  readonly state: string;
+  readonly attempt: number;
+  readonly failures: number;
+  readonly losses: number;
+  readonly notBefore?: number;
+  readonly at?: number;
+  readonly last?: number;
+  readonly failure?: Failure;
+}
+
+const ARRAY_STATES = ["blocked", "scheduled", "queued", "running", "completed", "failed", "skipped"] as const;
+
+export interface GroupFacts {
+  readonly name: string;
+  readonly pool: string;
+  /** The group starts later. */
+  readonly isDelayed: boolean;
+}
+
+interface Shown {
+  readonly executionId: string;
+  readonly hasEnded: boolean;
+  readonly group: GroupFacts;
+}
+
+/** `row`: `array`, task, group, then the items by state. */
+export function arrayTask(row: readonly string[], { executionId, hasEnded, group }: Shown): TaskView {
+  const hash = Object.fromEntries(ARRAY_STATES.map((state, at) => [state, row[3 + at] ?? "0"]));
+  return {
+    executionId,
+    task: Number(row[1]),
+    name: group.name,
+    pool: group.pool,
+    state: arrayState(hash, hasEnded),
+    items: counters(hash, hasEnded),
+    attempts: 0,
+    failures: numberOf(hash, "failed"),
+    losses: 0,
+  };
+}
+
+function arrayState(hash: Hash, hasEnded: boolean): TaskView["state"] {
+  const [queued, running, scheduled, completed, failed] = ["queued", "running", "scheduled", "completed", "failed"].map(
+    (name) => numberOf(hash, name),
+  ) as [number, number, number, number, number];
+  const open = queued + running + scheduled;
+  if (open > 0 && hasEnded) return "cancelled";
+  if (running > 0 || (open > 0 && completed + failed > 0)) return "running";
+  if (queued > 0) return "queued";
+  if (scheduled > 0) return "scheduled";
+  return failed > 0 ? "failed" : "completed";
+}
+
+/** `row`: `task`, task, group, state, worker, try (JSON), result record. */
+export function separateTask(row: readonly string[], { executionId, hasEnded, group }: Shown): TaskView {
+  const [, task, , stored = "", worker = "", tryText = "", record = ""] = row;
+  const tried = tryText === "" ? undefined : (JSON.parse(tryText) as TryRecord);
+  const state = shownState(stored, group.isDelayed, hasEnded);
+  return {
+    executionId,
+    task: Number(task),
+    name: group.name,
+    pool: group.pool,
+    state,
+    attempts: attemptsOf(stored, tried, record),
+    failures: tried?.failures ?? 0,
+    losses: tried?.losses ?? 0,
+    ...(worker === "" ? {} : { worker }),
+    ...(state === "scheduled" && tried?.notBefore !== undefined ? { notBefore: tried.notBefore } : {}),
+    ...(stored === "completed" ? { result: resultOf(record) } : {}),
+    ...(tried?.failure === undefined ? {} : { lastFailure: tried.failure }),
+  };
+}
+
+function shownState(stored: string, isDelayed: boolean, hasEnded: boolean): TaskView["state"] {
+  const isOpen = ["blocked", "scheduled", "queued", "running", "gone"].includes(stored);
+  if (isOpen && hasEnded) return "cancelled";
+  return stored === "queued" && isDelayed ? "scheduled" : (stored as TaskView["state"]);
+}
+
+function attemptsOf(stored: string, tried: TryRecord | undefined, record: string): number {
+  if (stored === "completed") return attemptOf(record);
+  return (tried?.attempt ?? 0) + (stored === "running" ? 1 : 0);
+}
+
+export function deadLetter(executionId: string, key: string, text: string): DeadLetter {
+  const [task, start] = key.split(":").map(Number) as [number, number | undefined];
+  const { failures, losses, failure, at = 0, last } = JSON.parse(text) as TryRecord;
+  return {
+    executionId,
+    task,
+    ...(start === undefined || last === undefined ? {} : { start, end: last }),
+    failures,
+    losses,
+    failure: failure as Failure,
+    at,
+  };
+}
+
+export function attemptLog(hash: Hash): AttemptLog {
+  return {
+    task: numberOf(hash, "task"),
+    attempt: numberOf(hash, "attempt"),
+    worker: hash["worker"] ?? "",
+    outcome: hash["outcome"] as AttemptLog["outcome"],
+    at: numberOf(hash, "at"),
+    ...optionalNumber(hash, "start", "start"),
+    ...optionalNumber(hash, "end", "end"),
+    ...optionalNumber(hash, "durationMs", "durationMs"),
+    ...(hash["failure"] === undefined ? {} : { failure: JSON.parse(hash["failure"]) as Failure }),
+    ...(hash["output"] === undefined ? {} : { output: JSON.parse(hash["output"]) as AttemptLog["output"] }),
+  } as AttemptLog;
+}
+
+// ── Results and events ────────────────────────────────────────────────────────────────────────
+
+export interface StoredResult {
+  /** `task`, or `task:start:end` of a chunk. */
+  readonly field: string;
+  readonly worker: string;
+  readonly at: string;
+  readonly record: string;
+  readonly values: string;
+}
+
+export function resultRow({ field, worker, at, record, values }: StoredResult, isLean: boolean): ResultRow {
+  const ran = { worker, attempt: attemptOf(record), durationMs: durationOf(record), at: Number(at) };
+  const [task, start, end] = field.split(":").map(Number) as [number, number | undefined, number | undefined];
+  if (start === undefined || end === undefined) return { task, ...(isLean ? {} : { result: resultOf(record) }), ...ran };
+  const [partial, missing] = [partialOf(record), missingOf(record)];
+  return {
+    task,
+    start,
+    end,
+    ...ran,
+    ...(values === "" ? {} : { values }),
+    ...(partial === undefined ? {} : { partial }),
+    ...(missing === undefined ? {} : { missing }),
+  };
+}
+
+export function eventChange(hash: Hash): EventChange {
+  const { kind, state, reason, worker, tasks, session } = hash as Record<string, string | undefined>;
+  const why = reason === undefined ? {} : { reason };
+  const who = worker === undefined ? {} : { worker };
+  switch (kind) {
+    case "execution":
+      return { kind, state, ...why } as EventChange;
+    case "session":
+      return { kind, session, worker, state } as EventChange;
+    default:
+      return { kind: "tasks", state, tasks: JSON.parse(tasks ?? "[]") as unknown, ...who, ...why } as EventChange;
+  }
+}
+
+// ── Workers ───────────────────────────────────────────────────────────────────────────────────
+
+export function sessionView(
+  session: string,
+  hash: Hash,
+  seen: { readonly lastSeenAt: number; readonly leases: number; readonly completed: number },
+): SessionView {
+  return {
+    ...(JSON.parse(hash["profile"] ?? "{}") as WorkerProfile),
+    session,
+    state: hash["state"] as SessionView["state"],
+    openedAt: numberOf(hash, "openedAt"),
+    ...seen,
+  };
+}
