@@ -15,7 +15,7 @@ import { openRedis } from "./open-redis.ts";
 
 const BATCH = 500;
 /** Sessions of one consumer, so that the server always has something to do. */
-const LANES = 2;
+const LANES = 3;
 /** For work, and so until a lane sees that it is to stop. */
 const WAIT_MS = 200;
 

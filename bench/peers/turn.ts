@@ -20,7 +20,7 @@ export const PEER_MEASURES: readonly string[] = [...CYCLE_MEASURES, ...END_TO_EN
 const CONCURRENCIES = [1, 50, 100] as const;
 const BEST_NOTE = `the best of concurrency ${CONCURRENCIES.join(", ")} in each round`;
 /** Of the tasks; enough to tell which concurrency is best. */
-const TRIAL_SHARE = 0.1;
+const TRIAL_SHARE = 0.05;
 const LATENCY_SAMPLES = 300;
 
 export async function takeTurn(run: Run, wanted: readonly string[]): Promise<Figure[]> {

@@ -27,6 +27,7 @@ export class DutyLoop {
   readonly #options: DutyLoopOptions;
   #failuresInRow = 0;
   #stopped = false;
+  #isRunning = false;
   #cancelTimer: () => void = () => undefined;
   #inFlight: Promise<void> = Promise.resolve();
 
@@ -37,6 +38,13 @@ export class DutyLoop {
   /** The first run comes after a random part of the interval, so that not all duties run together. */
   start(): void {
     this.#plan(this.#options.random() * this.#options.duty.intervalMs);
+  }
+
+  /** The next run comes now, unless one is under way. */
+  runSoon(): void {
+    if (this.#stopped || this.#isRunning) return;
+    this.#cancelTimer();
+    this.#plan(0);
   }
 
   /** No run starts any more; resolves when the one under way has ended. */
@@ -54,7 +62,9 @@ export class DutyLoop {
 
   async #tick(): Promise<void> {
     const { duty, isLeader } = this.#options;
+    this.#isRunning = true;
     const delayMs = isLeader() ? await this.#runAndDecideDelayMs() : duty.intervalMs;
+    this.#isRunning = false;
     if (!this.#stopped) this.#plan(delayMs);
   }
 

@@ -38,8 +38,10 @@ export interface Coordinator {
 export function startCoordinator(options: CoordinatorOptions): Coordinator {
   const { broker, clock, random, holder } = options;
   const logger = options.logger.child({ coordinator: holder });
-  const leadership = new Leadership({ broker, clock, logger, holder });
-  const loops = DUTIES.map((registered) => {
+  // What the leader before this one did not live to see must not wait any longer.
+  const onTakeOver = (): void => loops.forEach((loop) => loop.runSoon());
+  const leadership = new Leadership({ broker, clock, logger, holder, onTakeOver });
+  const loops: readonly DutyLoop[] = DUTIES.map((registered) => {
     const duty = { ...registered, intervalMs: options.intervals?.[registered.name] ?? registered.intervalMs };
     return new DutyLoop({ duty, broker, clock, random, logger, isLeader: () => leadership.isLeader });
   });

@@ -26,12 +26,16 @@ export interface LeadershipOptions {
   readonly logger: Logger;
   /** Names this process among all coordinators of the broker. */
   readonly holder: string;
+  /** This process leads from now on, after another one did. */
+  readonly onTakeOver?: () => void;
 }
 
 export class Leadership {
   readonly #options: LeadershipOptions;
   #leadsUntil = -Infinity;
   #isLeader = false;
+  /** Another one led when this one asked last. */
+  #isFollower = false;
   #stopped = false;
   #cancelTimer: () => void = () => undefined;
   #inFlight: Promise<void> = Promise.resolve();
@@ -78,6 +82,11 @@ export class Leadership {
         logger.info({ term }, leader ? "this coordinator leads" : "another coordinator leads");
       this.#isLeader = leader;
       this.#leadsUntil = askedAt + LEADER_TTL_MS;
+      if (!leader) this.#isFollower = true;
+      else if (this.#isFollower) {
+        this.#isFollower = false;
+        this.#options.onTakeOver?.();
+      }
     } catch (thrown) {
       logger.warn({ error: HoldfastError.from(thrown) }, "leader lease not renewed; trying again");
     }

@@ -22,7 +22,6 @@ interface PlainBatch {
   readonly token: Token;
   readonly places: number[];
   readonly tasks: number[];
-  readonly entries: string[];
   readonly records: ScriptArgument[];
 }
 
@@ -74,22 +73,20 @@ function addPlain(
 ): void {
   const { outcome, token, place } = one;
   const { executionId, task } = outcome.lease;
-  const key = `${token.stream}${token.group}.${token.session}.${executionId}`;
+  const key = `${token.group}.${token.session}.${executionId}`;
   let batch = plain.get(key);
   if (batch === undefined) {
-    batch = { executionId, token, places: [], tasks: [], entries: [], records: [] };
+    batch = { executionId, token, places: [], tasks: [], records: [] };
     plain.set(key, batch);
   }
   batch.places.push(place);
   batch.tasks.push(task);
-  batch.entries.push(token.entry);
   batch.records.push(task, taskRecord({ ...token, durationMs: outcome.durationMs, text: outcome.result }));
 }
 
-function plainArguments({ executionId, token, places, tasks, entries, records }: PlainBatch): Batch {
-  const { group, stream, session } = token;
-  const args: ScriptArgument[] = ["done", executionId, group, stream, session, tasks.join(","), tasks.length];
-  return { args: args.concat(entries, records), places };
+function plainArguments({ executionId, token, places, tasks, records }: PlainBatch): Batch {
+  const args: ScriptArgument[] = ["done", executionId, token.group, token.session, tasks.join(","), tasks.length];
+  return { args: args.concat(records), places };
 }
 
 function singleArguments(outcome: Outcome, token: Token, context: CommitContext): ScriptArgument[] {

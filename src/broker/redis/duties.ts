@@ -4,9 +4,12 @@ import type { BrokerSettings } from "../settings.ts";
 import type { Reply } from "./link/link.ts";
 import type { ScriptName } from "./scripts.ts";
 import type { ScriptArgument, Shard } from "./shard.ts";
+import type { Wakes } from "./wakes.ts";
 
 export interface DutiesOptions {
   readonly shards: readonly Shard[];
+  /** Of the first shard. */
+  readonly wakes: Wakes;
   readonly settings: BrokerSettings;
   readonly socketGraceMs: number;
   /** How long the server, and we with it, were there to hear a worker, milliseconds. */
@@ -18,14 +21,21 @@ const COMEBACK_MS = 2_000;
 
 export class Duties {
   readonly #options: DutiesOptions;
+  /** Whose channel is open: how others see that a holder is still connected. */
+  readonly #holders = new Set<string>();
 
   constructor(options: DutiesOptions) {
     this.#options = options;
   }
 
   async lead({ lease, holder, ttlMs }: LeadParams): Promise<LeadReply> {
-    const home = this.#options.shards[0] as Shard;
-    const [, leads, term] = await home.run("lead", [lease, holder, ttlMs]);
+    const { shards, wakes, socketGraceMs } = this.#options;
+    const home = shards[0] as Shard;
+    if (!this.#holders.has(holder)) {
+      this.#holders.add(holder);
+      wakes.hold(`${home.prefix}holder:${holder}`);
+    }
+    const [, leads, term] = await home.run("lead", [lease, holder, ttlMs, socketGraceMs]);
     return { leader: Number(leads) === 1, term: Number(term) };
   }
 

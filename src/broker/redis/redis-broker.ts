@@ -65,7 +65,7 @@ export class RedisBroker implements contract.Broker {
     const shardOf = (executionId: string): Shard => this.#spread.shardOf(executionId);
     this.#lookups = new Lookups(shards, shardOf);
     this.#steering = new Steering({ spread: this.#spread, settings: this.#settings, newId });
-    this.#duties = new Duties({ shards, settings: this.#settings, socketGraceMs, listeningMs });
+    this.#duties = new Duties({ shards, wakes: this.#wakes[0] as Wakes, settings: this.#settings, socketGraceMs, listeningMs });
     this.#sessions = new Sessions({
       shards,
       wakes: this.#wakes,

@@ -1,8 +1,8 @@
 /**
  * The transitions: one Lua script each, in `scripts/`, on top of the library in `scripts/lib/`.
  *
- * A script names the parts of the library that it needs by lines `-- @include lib/NAME`; they are put
- * in their place here. The first line of what a server gets says which of the newer commands it has,
+ * A script names the parts of the library that it may need by lines `-- @include lib/NAME`; they are put
+ * in their place here, each as a function that fills the part's table (lib/shard.lua). The first line of what a server gets says which of the newer commands it has,
  * because that was asked once (link) and is not to be guessed inside.
  */
 import { readFileSync } from "node:fs";
@@ -44,15 +44,21 @@ export interface ServerCommands {
   readonly hasXackdel: boolean;
 }
 
-/** Texts of files, without their include lines. */
-const INCLUDE = /^-- @include (lib\/[\w-]+)\n/gm;
+const INCLUDE = /^-- @include lib\/([\w-]+)\n/gm;
+/** The part that all others stand on: it is there at once, the others when they are first used. */
+const BASE = "shard";
 
 export function loadScripts({ hasXackdel }: ServerCommands): Scripts {
   const entries = SCRIPT_NAMES.map((name) => {
-    const text = readFile(name).replace(INCLUDE, (_, part: string) => `${readFile(part)}\n`);
+    const text = readFile(name).replace(INCLUDE, (_, part: string) => included(part));
     return [name, makeScript(name, `local HAS_XACKDEL = ${hasXackdel}\n${text}`)];
   });
   return Object.fromEntries(entries) as Scripts;
+}
+
+function included(part: string): string {
+  const text = readFile(`lib/${part}`);
+  return part === BASE ? `${text}\n` : `part(${part}, function()\n${text}end)\n`;
 }
 
 function readFile(name: string): string {

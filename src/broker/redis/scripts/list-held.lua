@@ -22,8 +22,8 @@ for _, lane in ipairs(call('HKEYS', session.key .. ':held')) do
   local no, id = string.match(lane, '^(%d+):(.*)$')
   local execution = records.live(id)
   local group = execution and records.group(execution, no)
-  for _, kind in ipairs(group and KINDS or {}) do
-    eachPending(group, kind, session.id, function(entry)
+  for _, kind in ipairs(group and records.KINDS or {}) do
+    orders.eachPending(group, kind, session.id, function(entry)
       local lease = leases.read(group, kind, entry)
       if lease then
         reply[#reply + 1] = orders.refOf(lease, session.no)

@@ -26,8 +26,8 @@ end
 -- The pending entries of a stream among the first to the last id: id → worker.
 local function pendingOf(group, kind, first, last)
   local owners = {}
-  if group.has[STREAMS[kind]] then
-    for _, entry in ipairs(call('XPENDING', streamKey(group, kind), group.pool, first, last, 10000)) do
+  if group.has[records.STREAMS[kind]] then
+    for _, entry in ipairs(call('XPENDING', records.streamKey(group, kind), group.pool, first, last, 10000)) do
       owners[entry[1]] = workerOf(entry[2])
     end
   end
@@ -36,10 +36,10 @@ end
 
 local function againOwner(group, entry)
   local kind, id = string.sub(entry, 1, 1), string.sub(entry, 2)
-  if not group.has[STREAMS[kind]] then
+  if not group.has[records.STREAMS[kind]] then
     return nil
   end
-  local found = call('XPENDING', streamKey(group, kind), group.pool, id, id, 1)[1]
+  local found = call('XPENDING', records.streamKey(group, kind), group.pool, id, id, 1)[1]
   return found and workerOf(found[2])
 end
 
@@ -92,7 +92,9 @@ local function addTasks(group, first, last)
     waiting = {},
   }
   if group.has.queue then
-    for _, entry in ipairs(call('XRANGE', streamKey(group, 'q'), int(first) .. '-1', int(last) .. '-1')) do
+    -- What was handed out and answered may still lie in the stream.
+    local waitingFrom = math.max(first, records.lastDelivered(group) + 1)
+    for _, entry in ipairs(call('XRANGE', records.streamKey(group, 'q'), int(waitingFrom) .. '-1', int(last) .. '-1')) do
       facts.waiting[string.match(entry[1], '^%d+')] = true
     end
   end

@@ -17,10 +17,10 @@
 -- @include lib/verification
 
 call('SADD', PREFIX .. 'pools', ARGV[3])
-call('HSET', poolKey(ARGV[3]), 'paused', ARGV[4])
+call('HSET', ready.poolKey(ARGV[3]), 'paused', ARGV[4])
 if ARGV[4] == '0' then
-  for _, id in ipairs(call('ZRANGE', poolKey(ARGV[3]) .. ':idle', 0, -1)) do
-    call('ZREM', poolKey(ARGV[3]) .. ':idle', id)
+  for _, id in ipairs(call('ZRANGE', ready.poolKey(ARGV[3]) .. ':idle', 0, -1)) do
+    call('ZREM', ready.poolKey(ARGV[3]) .. ':idle', id)
     ready.tell(id)
   end
 end

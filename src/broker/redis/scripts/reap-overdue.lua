@@ -56,8 +56,8 @@ for _, lane in ipairs(call('SMEMBERS', PREFIX .. 'timed')) do
   local running = 0
   if execution then
     local group = records.group(execution, no)
-    for _, kind in ipairs(KINDS) do
-      eachPending(group, kind, nil, function(entry, consumer, idleMs)
+    for _, kind in ipairs(records.KINDS) do
+      orders.eachPending(group, kind, nil, function(entry, consumer, idleMs)
         running = running + 1
         if handled < limit then
           take(group, kind, entry, consumer, tonumber(idleMs))

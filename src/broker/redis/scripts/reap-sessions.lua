@@ -20,7 +20,7 @@
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
--- @include lib/ending-sessions
+-- @include lib/ending
 
 local limit, deadAfterMs = tonumber(ARGV[3]), tonumber(ARGV[4])
 local handled = 0
@@ -33,7 +33,7 @@ end
 local function reap(id)
   local session = records.session(id)
   if session then
-    endSession(session, 'lost')
+    ending.endSession(session, 'lost')
   else
     call('ZREM', PREFIX .. 'sessions', id)
   end

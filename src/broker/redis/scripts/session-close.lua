@@ -15,11 +15,11 @@
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
--- @include lib/ending-sessions
+-- @include lib/ending
 
 local session = records.session(ARGV[3])
 if session then
-  endSession(session, ARGV[4])
+  ending.endSession(session, ARGV[4])
 end
 finishScript()
 return { 'ok' }

@@ -22,7 +22,7 @@ if not session then
 end
 call('HSET', session.key, 'state', 'draining')
 for _, pool in ipairs(session.pools) do
-  call('ZREM', poolKey(pool) .. ':idle', session.id)
+  call('ZREM', ready.poolKey(pool) .. ':idle', session.id)
 end
 ready.tell(session.id)
 return { 'ok' }

@@ -25,8 +25,8 @@ if call('EXISTS', key) == 0 then
   call('ZADD', PREFIX .. 'sessions', int(now), ARGV[3])
   for _, pool in ipairs(splitUnits(ARGV[6])) do
     call('SADD', PREFIX .. 'pools', pool)
-    call('HINCRBY', poolKey(pool), 'slots', tonumber(ARGV[8]))
-    call('HINCRBY', poolKey(pool), 'sessions', 1)
+    call('HINCRBY', ready.poolKey(pool), 'slots', tonumber(ARGV[8]))
+    call('HINCRBY', ready.poolKey(pool), 'sessions', 1)
   end
   if ARGV[9] == '1' then
     journal.session(ARGV[3], ARGV[5], 'opened')

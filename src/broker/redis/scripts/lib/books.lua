@@ -116,7 +116,7 @@ function books.flush()
   for pool, deltas in pairs(books.pools) do
     for name, change in pairs(deltas) do
       if change ~= 0 then
-        call('HINCRBY', poolKey(pool), name, int(change))
+        call('HINCRBY', ready.poolKey(pool), name, int(change))
       end
     end
   end
@@ -230,12 +230,4 @@ function books.settle()
     settleOne(execution)
   end
   books.flush()
-end
-
--- The last act of every transition.
-local function finishScript()
-  books.settle()
-  journal.flush()
-  ready.flush()
-  cursors.flush()
 end

@@ -35,7 +35,7 @@ end
 
 local function readNew(taking, group, kind, max)
   local found = call(
-    'XREADGROUP', 'GROUP', group.pool, taking.session.id, 'COUNT', max, 'STREAMS', streamKey(group, kind), '>'
+    'XREADGROUP', 'GROUP', group.pool, taking.session.id, 'COUNT', max, 'STREAMS', records.streamKey(group, kind), '>'
   )
   local entries = found and found[1] and found[1][2] or {}
   if #entries > 0 then
@@ -46,7 +46,7 @@ local function readNew(taking, group, kind, max)
     if hasOwnClock and group.timeoutMs then
       -- The delivery time is how the coordinator knows how long a lease has run.
       for _, entry in ipairs(entries) do
-        call('XCLAIM', streamKey(group, kind), group.pool, taking.session.id, 0, entry[1], 'TIME', int(now), 'JUSTID')
+        call('XCLAIM', records.streamKey(group, kind), group.pool, taking.session.id, 0, entry[1], 'TIME', int(now), 'JUSTID')
       end
     end
   end
@@ -176,7 +176,7 @@ local function loadArray(group)
   local row = call('HMGET', group.key, 'chunk', 'averageItemMs', 'queued')
   group.chunk = group.chunk or cjson.decode(row[1])
   group.averageItemMs = row[2] and tonumber(row[2]) or nil
-  group.slots = math.max(1, count(call('HGET', poolKey(group.pool), 'slots')))
+  group.slots = math.max(1, count(call('HGET', ready.poolKey(group.pool), 'slots')))
   return count(row[3])
 end
 
@@ -267,7 +267,7 @@ end
 local function openPools(session)
   local pools = {}
   for _, pool in ipairs(session.pools) do
-    if call('HGET', poolKey(pool), 'paused') ~= '1' then
+    if call('HGET', ready.poolKey(pool), 'paused') ~= '1' then
       pools[#pools + 1] = pool
     end
   end
@@ -314,9 +314,9 @@ function claiming.claim(session, request)
     local isIdle = taken == 0 and request.waiting == '1'
     for _, pool in ipairs(session.pools) do
       if isIdle then
-        call('ZADD', poolKey(pool) .. ':idle', int(now), session.id)
+        call('ZADD', ready.poolKey(pool) .. ':idle', int(now), session.id)
       else
-        call('ZREM', poolKey(pool) .. ':idle', session.id)
+        call('ZREM', ready.poolKey(pool) .. ':idle', session.id)
       end
     end
   end

@@ -40,7 +40,7 @@ leases.parse = parseLease
 
 -- The lease of an entry, or nil when the entry is gone.
 function leases.read(group, kind, id)
-  local found = call('XRANGE', streamKey(group, kind), id, id)
+  local found = call('XRANGE', records.streamKey(group, kind), id, id)
   return found[1] and parseLease(group, kind, found[1])
 end
 
@@ -49,12 +49,15 @@ local function entryName(lease)
   return lease.kind .. lease.id
 end
 
--- The attempt's entry goes. XACKDEL where the server has it. True when it was pending.
+-- The attempt's entry goes, in one command where the server has it.
 local function dropEntry(lease)
-  local key = streamKey(lease.group, lease.kind)
-  local acked = call('XACK', key, lease.group.pool, lease.id)
-  call('XDEL', key, lease.id)
-  return acked == 1
+  local key = records.streamKey(lease.group, lease.kind)
+  if HAS_XACKDEL then
+    call('XACKDEL', key, lease.group.pool, 'IDS', 1, lease.id)
+  else
+    call('XACK', key, lease.group.pool, lease.id)
+    call('XDEL', key, lease.id)
+  end
 end
 
 leases.drop = dropEntry
@@ -122,7 +125,7 @@ end
 -- Adds the task to the work that came back. `tries`: attempt, failures, losses so far.
 local function enqueueAgain(lease, tries)
   local group = lease.group
-  ensureStream(group, 'a')
+  records.ensureStream(group, 'a')
   local fields = {
     'task', int(lease.task), 'attempt', int(tries.attempt), 'failures', int(tries.failures), 'losses', int(tries.losses),
   }
@@ -134,7 +137,7 @@ local function enqueueAgain(lease, tries)
     fields[#fields + 1] = 'parents'
     fields[#fields + 1] = lease.parents
   end
-  return 'a' .. call('XADD', streamKey(group, 'a'), '*', unpack(fields))
+  return 'a' .. call('XADD', records.streamKey(group, 'a'), '*', unpack(fields))
 end
 
 leases.enqueueAgain = enqueueAgain
@@ -301,13 +304,13 @@ end
 -- names those to leave, which are then noted in `held`. Returns how many went back.
 local function giveBackLane(session, group, isLost, keep, held)
   local returned = 0
-  for _, kind in ipairs(KINDS) do
+  for _, kind in ipairs(records.KINDS) do
     local ids = {}
-    eachPending(group, kind, session.id, function(id)
+    orders.eachPending(group, kind, session.id, function(id)
       ids[#ids + 1] = id
     end)
     for _, id in ipairs(ids) do
-      local entry = call('XCLAIM', streamKey(group, kind), group.pool, session.id, 0, id)[1]
+      local entry = call('XCLAIM', records.streamKey(group, kind), group.pool, session.id, 0, id)[1]
       local lease = entry and entry[2] and parseLease(group, kind, entry)
       local name = lease and orders.refOf(lease, session.no)
       if lease and keep and keep[name] then

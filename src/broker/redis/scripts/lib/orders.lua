@@ -4,7 +4,7 @@
 local MAX_TELLINGS = 20
 
 -- The fencing token of a lease: where its stream entry is, and who holds it.
-local function tokenOf(lease, sessionNo)
+function orders.tokenOf(lease, sessionNo)
   local token = lease.kind .. lease.id .. '.' .. lease.group.no .. '.' .. int(lease.attempt) .. '.' .. sessionNo
   if lease.last then
     token = token .. '.' .. int(lease.last)
@@ -19,7 +19,7 @@ local function refOf(lease, sessionNo)
     int(lease.task),
     lease.start and int(lease.start) or '',
     lease.replica and int(lease.replica) or '',
-    tokenOf(lease, sessionNo),
+    orders.tokenOf(lease, sessionNo),
   }, UNIT)
 end
 
@@ -59,17 +59,17 @@ end
 local PENDING_PAGE = 1000
 
 -- Calls `visit(id, consumer, idleMs)` for each pending entry of a stream, of one consumer or of all.
-local function eachPending(group, kind, consumer, visit)
-  if not group.has[STREAMS[kind]] then
+function orders.eachPending(group, kind, consumer, visit)
+  if not group.has[records.STREAMS[kind]] then
     return
   end
   local from = '-'
   while true do
     local page
     if consumer then
-      page = call('XPENDING', streamKey(group, kind), group.pool, from, '+', PENDING_PAGE, consumer)
+      page = call('XPENDING', records.streamKey(group, kind), group.pool, from, '+', PENDING_PAGE, consumer)
     else
-      page = call('XPENDING', streamKey(group, kind), group.pool, from, '+', PENDING_PAGE)
+      page = call('XPENDING', records.streamKey(group, kind), group.pool, from, '+', PENDING_PAGE)
     end
     for _, entry in ipairs(page) do
       visit(entry[1], entry[2], entry[3])
@@ -85,8 +85,8 @@ end
 function orders.revokeAll(execution)
   for _, no in ipairs(call('SMEMBERS', execution.key .. ':running')) do
     local group = records.group(execution, no)
-    for _, kind in ipairs(KINDS) do
-      eachPending(group, kind, nil, function(id, consumer)
+    for _, kind in ipairs(records.KINDS) do
+      orders.eachPending(group, kind, nil, function(id, consumer)
         orders.revoke(group, kind, id, consumer)
       end)
     end
@@ -95,7 +95,7 @@ function orders.revokeAll(execution)
   for no = 0, execution.isVerified and execution.groups - 1 or -1 do
     local group = records.group(execution, no)
     if call('SISMEMBER', execution.key .. ':running', group.no) == 0 then
-      eachPending(group, 'c', nil, function(id, consumer)
+      orders.eachPending(group, 'c', nil, function(id, consumer)
         orders.revoke(group, 'c', id, consumer)
       end)
     end

@@ -1,14 +1,14 @@
 -- Outcomes as the caller groups them, and what each leads to.
 --
 -- A batch of tasks of one group that completed at their first attempt, without output:
---   'done', execution, group, stream (q), number of the session that the leases name, tasks (JSON numbers without
---   brackets), n, then n entry ids, then n pairs of task and result record
+--   'done', execution, group, number of the session that the leases name, tasks (JSON numbers without brackets), n, then
+--   n pairs of task and result record
 -- One outcome of any other kind:
 --   'one', execution, group, stream, entry id, reference of the lease, kind (completed|chunk|failed|returned), task,
 --   start, end ('' for tasks), duration (ms), result record or chunk values, partial, failure (JSON) or failures (JSON
 --   [{ item, class, text }]), class, culprit, output (JSON), sampled (0|1)
 
-local outcomes = { hasFailures = false }
+outcomes.hasFailures = false
 local nextArgument = 1
 
 function outcomes.start(at)
@@ -27,10 +27,10 @@ local ONE = { 'execution', 'no', 'kind', 'id', 'ref', 'outcome', 'task', 'start'
 local function readBatch()
   local batch = { isDone = text() == 'done' }
   if batch.isDone then
-    batch.execution, batch.no, batch.kind, batch.session, batch.tasks = text(), text(), text(), text(), text()
+    batch.execution, batch.no, batch.session, batch.tasks = text(), text(), text(), text()
     batch.n = tonumber(text())
     batch.from = nextArgument
-    nextArgument = nextArgument + 3 * batch.n
+    nextArgument = nextArgument + 2 * batch.n
     return batch
   end
   for _, name in ipairs(ONE) do
@@ -81,45 +81,28 @@ local function storeTasks(session, group, tasks, pairs_)
   end
 end
 
-local function idParts(id)
-  local high, low = string.match(id, '^(%d+)-(%d+)$')
-  return tonumber(high), tonumber(low)
+-- The entries were not all pending: one by one. What was taken away from the session left a record among the tries, what
+-- was counted before has a result; what has neither and was delivered is what we have just acknowledged.
+local function isOurs(group, task, lastDelivered)
+  return call('HEXISTS', group.execution.key .. ':tries', task) == 0 and tonumber(task) <= lastDelivered
 end
 
-local function isDelivered(group, kind, id)
-  local last
-  for _, info in ipairs(call('XINFO', 'GROUPS', streamKey(group, kind))) do
-    for at = 1, #info, 2 do
-      last = info[at] == 'last-delivered-id' and info[at + 1] or last
-    end
-  end
-  local high, low = idParts(id)
-  local lastHigh, lastLow = idParts(last)
-  return high < lastHigh or (high == lastHigh and low <= lastLow)
-end
-
--- The entries were not all pending: one by one. What we have just acknowledged is still in the stream and was delivered;
--- what somebody took away is not there any more; what was never delivered lies behind the group's last delivery.
 local function sortOut(session, group, batch)
-  local key = streamKey(group, batch.kind)
+  local lastDelivered = records.lastDelivered(group)
   local verdicts, accepted, tasks, seen = {}, {}, {}, {}
-  for at = 0, batch.n - 1 do
-    local id = ARGV[batch.from + at]
-    local pair = batch.from + batch.n + 2 * at
-    if seen[id] then
-      verdicts[at + 1] = '1'
-    elseif #call('XRANGE', key, id, id) == 1 and isDelivered(group, batch.kind, id) then
-      call('XDEL', key, id)
-      seen[id] = true
-      accepted[#accepted + 1] = ARGV[pair]
-      accepted[#accepted + 1] = ARGV[pair + 1]
-      tasks[#tasks + 1] = ARGV[pair]
-      verdicts[at + 1] = '1'
-    elseif isCountedResult(group.execution, ARGV[pair], batch.kind .. id) then
-      verdicts[at + 1] = '1'
+  for at = 1, batch.n do
+    local task = ARGV[batch.from + 2 * at - 2]
+    if seen[task] or isCountedResult(group.execution, task, 'q') then
+      verdicts[at] = '1'
+    elseif call('HEXISTS', group.execution.key .. ':results', task) == 0 and isOurs(group, task, lastDelivered) then
+      seen[task] = true
+      accepted[#accepted + 1] = task
+      accepted[#accepted + 1] = ARGV[batch.from + 2 * at - 1]
+      tasks[#tasks + 1] = task
+      verdicts[at] = '1'
     else
       refuse(group.execution, 1)
-      verdicts[at + 1] = '0'
+      verdicts[at] = '0'
     end
   end
   if #accepted > 0 then
@@ -129,17 +112,16 @@ local function sortOut(session, group, batch)
 end
 
 local function isHeldBy(session, group, kind, id)
-  local found = group.has[STREAMS[kind]]
-    and call('XPENDING', streamKey(group, kind), group.pool, id, id, 1, session.id)
+  local found = group.has[records.STREAMS[kind]]
+    and call('XPENDING', records.streamKey(group, kind), group.pool, id, id, 1, session.id)
   return found and #found == 1
 end
 
 local function refusedAll(execution, batch)
   local verdicts = {}
-  for at = 0, batch.n - 1 do
-    local task = ARGV[batch.from + batch.n + 2 * at]
-    local isRepeat = execution and isCountedResult(execution, task, batch.kind .. ARGV[batch.from + at])
-    verdicts[at + 1] = isRepeat and '1' or '0'
+  for at = 1, batch.n do
+    local isRepeat = execution and isCountedResult(execution, ARGV[batch.from + 2 * at - 2], 'q')
+    verdicts[at] = isRepeat and '1' or '0'
     if not isRepeat then
       refuse(execution, 1)
     end
@@ -147,21 +129,30 @@ local function refusedAll(execution, batch)
   return table.concat(verdicts)
 end
 
+-- Entries that were handed out and answered make room, a node of the stream at a time: deleting each by itself would cost
+-- as much as everything else that is done for a task.
+local function trim(group, key, ids)
+  local oldest = call('XPENDING', key, group.pool, '-', '+', 1)[1]
+  call('XTRIM', key, 'MINID', '~', oldest and oldest[1] or ids[#ids])
+end
+
 local function commitDone(session, batch)
   local execution = records.execution(batch.execution)
   local group = execution and not execution.isEnded and records.group(execution, batch.no)
-  if not (group and group.has[STREAMS[batch.kind]] and batch.session == session.no) then
+  if not (group and group.has.queue and batch.session == session.no) then
     return refusedAll(execution, batch)
   end
-  local from, last = batch.from, batch.from + batch.n - 1
-  local key = streamKey(group, batch.kind)
-  local acked = call('XACK', key, group.pool, unpack(ARGV, from, last))
-  if acked == batch.n then
-    call('XDEL', key, unpack(ARGV, from, last))
-    storeTasks(session, group, batch.tasks, { unpack(ARGV, last + 1, last + 2 * batch.n) })
-    return 1
+  local key = records.streamKey(group, 'q')
+  local ids = {}
+  for at = 1, batch.n do
+    ids[at] = ARGV[batch.from + 2 * at - 2] .. '-1'
   end
-  return sortOut(session, group, batch)
+  if call('XACK', key, group.pool, unpack(ids)) ~= batch.n then
+    return sortOut(session, group, batch)
+  end
+  trim(group, key, ids)
+  storeTasks(session, group, batch.tasks, { unpack(ARGV, batch.from, batch.from + 2 * batch.n - 1) })
+  return 1
 end
 
 -- ── Everything else ─────────────────────────────────────────────────────────────────────────────

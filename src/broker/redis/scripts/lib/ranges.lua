@@ -36,7 +36,7 @@ end
 
 -- Adds a chunk to the group's stream of chunks; `tries` as above, and the number of a copy.
 function ranges.add(group, from, to, tries)
-  ensureStream(group, 'c')
+  records.ensureStream(group, 'c')
   local fields = { 'start', int(from), 'end', int(to) }
   local function add(name, value)
     if value and value > 0 then
@@ -49,7 +49,7 @@ function ranges.add(group, from, to, tries)
   add('losses', tries.losses)
   add('careful', tries.isCareful and 1 or 0)
   add('replica', tries.replica)
-  call('XADD', streamKey(group, 'c'), '*', unpack(fields))
+  call('XADD', records.streamKey(group, 'c'), '*', unpack(fields))
 end
 
 -- A part [from, to) of a running chunk, as a lease of its own for the records.

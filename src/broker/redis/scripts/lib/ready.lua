@@ -1,4 +1,5 @@
--- The order in which a pool's ready work is handed out (promise 5); the same as src/core/ready-queue.ts.
+-- The order in which a pool's ready work is handed out (promise 5); the same as src/core/ready-queue.ts, but
+-- for longer turns: a turn costs more here, and what is given in one turn shares its cost.
 --
 -- Work is kept in buckets of equal priority and required capabilities (`buckets`). Within a bucket
 -- executions take turns (sorted set by the number of their last turn), within an execution its lanes
@@ -11,9 +12,9 @@
 
 ready.wakes = {}
 local MAX_PRIORITY = 10
-local MIN_QUOTA = 16
+local MIN_QUOTA = 64
 
-local function poolKey(pool)
+function ready.poolKey(pool)
   return PREFIX .. 'pool:' .. pool
 end
 
@@ -59,7 +60,7 @@ function ready.offer(group, items)
   if call('ZADD', lanesKey(group.execution, group.pool, bucket), 'NX', turn, group.no) == 0 then
     return
   end
-  local key = poolKey(group.pool)
+  local key = ready.poolKey(group.pool)
   if call('ZADD', key .. ':bucket:' .. bucket, 'NX', turn, group.execution.id) == 1 then
     call('HSET', key .. ':since', bucket .. UNIT .. group.execution.id, int(now))
     call('SADD', key .. ':buckets', bucket)
@@ -74,7 +75,7 @@ function ready.withdraw(group)
   if call('ZREM', lanes, group.no) == 0 or call('EXISTS', lanes) == 1 then
     return
   end
-  local key = poolKey(group.pool)
+  local key = ready.poolKey(group.pool)
   call('ZREM', key .. ':bucket:' .. bucket, group.execution.id)
   call('HDEL', key .. ':since', bucket .. UNIT .. group.execution.id)
   if call('EXISTS', key .. ':bucket:' .. bucket) == 0 then
@@ -97,7 +98,7 @@ end
 
 -- The head of a bucket as a candidate for the next turn.
 local function headOf(pool, bucket)
-  local key = poolKey(pool)
+  local key = ready.poolKey(pool)
   local head = call('ZRANGE', key .. ':bucket:' .. bucket, 0, 0, 'WITHSCORES')
   if #head == 0 then
     return nil
@@ -124,12 +125,12 @@ function ready.nextTurn(session, pools, wanted, ageingMs)
   local best
   local rivals = 0
   for _, pool in ipairs(pools) do
-    for _, bucket in ipairs(call('SMEMBERS', poolKey(pool) .. ':buckets')) do
+    for _, bucket in ipairs(call('SMEMBERS', ready.poolKey(pool) .. ':buckets')) do
       local requires = string.match(bucket, '^%d+' .. UNIT .. '(.*)$') or ''
       local head = ready.fits(session.capabilities, requires) and headOf(pool, bucket)
       if head then
         head.effective = math.min(MAX_PRIORITY, head.priority + math.floor((now - head.since) / ageingMs))
-        local size = call('ZCARD', poolKey(pool) .. ':bucket:' .. bucket)
+        local size = call('ZCARD', ready.poolKey(pool) .. ':bucket:' .. bucket)
         if best == nil or head.effective > best.effective then
           rivals = size
         elseif head.effective == best.effective then
@@ -144,7 +145,7 @@ function ready.nextTurn(session, pools, wanted, ageingMs)
   if best == nil then
     return nil
   end
-  local key = poolKey(best.pool)
+  local key = ready.poolKey(best.pool)
   call('ZADD', key .. ':bucket:' .. best.bucket, nextTurnNumber(), best.id)
   call('HSET', key .. ':since', best.bucket .. UNIT .. best.id, int(now))
   local execution = records.execution(best.id)
@@ -163,7 +164,7 @@ local IDLE_PAGE = 64
 
 -- Calls up to `wake.items` idle sessions that may run the work.
 local function wakeIdle(wake)
-  local key = poolKey(wake.pool) .. ':idle'
+  local key = ready.poolKey(wake.pool) .. ':idle'
   local skipped = 0
   local left = wake.items
   while left > 0 do
@@ -189,7 +190,7 @@ end
 
 function ready.flush()
   for _, wake in pairs(ready.wakes) do
-    if call('HGET', poolKey(wake.pool), 'paused') ~= '1' then
+    if call('HGET', ready.poolKey(wake.pool), 'paused') ~= '1' then
       wakeIdle(wake)
     end
   end

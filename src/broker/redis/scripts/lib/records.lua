@@ -120,18 +120,34 @@ end
 
 -- The streams of a group: tasks that were never handed out; tasks that came back, or were released; chunks,
 -- which are added only to be handed out in the same step.
-local STREAMS = { q = 'queue', a = 'again', c = 'chunks' }
-local KINDS = { 'q', 'a', 'c' }
+records.STREAMS = { q = 'queue', a = 'again', c = 'chunks' }
+records.KINDS = { 'q', 'a', 'c' }
 
-local function streamKey(group, kind)
-  return group.execution.key .. ':' .. STREAMS[kind] .. ':' .. group.no
+function records.streamKey(group, kind)
+  return group.execution.key .. ':' .. records.STREAMS[kind] .. ':' .. group.no
+end
+
+-- The task up to which a group's queue was handed out; −1 for none.
+function records.lastDelivered(group)
+  if not group.has.queue then
+    return -1
+  end
+  for _, info in ipairs(call('XINFO', 'GROUPS', records.streamKey(group, 'q'))) do
+    for at = 1, #info, 2 do
+      if info[at] == 'last-delivered-id' then
+        local task, entry = string.match(info[at + 1], '^(%d+)-(%d+)$')
+        return entry == '0' and -1 or tonumber(task)
+      end
+    end
+  end
+  return -1
 end
 
 -- Makes the stream with its consumer group, the pool's name, if it is not there yet.
-local function ensureStream(group, kind)
-  local name = STREAMS[kind]
+function records.ensureStream(group, kind)
+  local name = records.STREAMS[kind]
   if not group.has[name] then
-    call('XGROUP', 'CREATE', streamKey(group, kind), group.pool, '0', 'MKSTREAM')
+    call('XGROUP', 'CREATE', records.streamKey(group, kind), group.pool, '0', 'MKSTREAM')
     call('HSET', group.key, name, '1')
     group.has[name] = true
   end

@@ -6,9 +6,26 @@
 -- the server's, which is the broker's clock.
 -- Numbers become text by `int` only: Lua's own conversion rounds after 14 digits.
 
--- The parts of this library; each file below fills its own.
+-- The parts of this library. Each is filled by its own file when it is first used: a script pays for
+-- what it touches, and the functions of a part that nobody calls are never made.
 local cursors, records, journal, ready, orders, books = {}, {}, {}, {}, {}, {}
 local leases, ranges, dependents, verification, claiming = {}, {}, {}, {}, {}
+local outcomes, submitting, ending = {}, {}, {}
+
+local fills = {}
+local unfilled = {
+  __index = function(table, name)
+    setmetatable(table, nil)
+    table.isLoaded = true
+    fills[table]()
+    return table[name]
+  end,
+}
+
+local function part(table, fill)
+  fills[table] = fill
+  setmetatable(table, unfilled)
+end
 
 local PREFIX = string.sub(KEYS[1], 1, -5)
 local META = KEYS[1]
@@ -69,4 +86,18 @@ function cursors.flush()
     call('HSET', META, 'cursor', int(cursors.last))
     cursors.moved = false
   end
+end
+
+-- The last act of every transition: what was counted and told is written, and those who wait are called.
+local function finishScript()
+  if rawget(books, 'isLoaded') then
+    books.settle()
+  end
+  if rawget(journal, 'isLoaded') then
+    journal.flush()
+  end
+  if rawget(ready, 'isLoaded') then
+    ready.flush()
+  end
+  cursors.flush()
 end

@@ -6,7 +6,6 @@
 --   tasks:    'tasks', count, then per task its input, and in a linked group its parents (JSON numbers or '')
 -- '' where there is none.
 
-local submitting = {}
 local nextArgument = 1
 
 function submitting.start(at)
@@ -58,7 +57,7 @@ function submitting.fullPool(submissions, limit)
     end
   end
   for pool, tasks in pairs(added) do
-    local depth = count(call('HGET', poolKey(pool), 'depth'))
+    local depth = count(call('HGET', ready.poolKey(pool), 'depth'))
     if depth + tasks > limit then
       return pool, depth
     end
@@ -164,9 +163,9 @@ end
 
 local function addTasks(group, definition)
   local counts = { ready = 0, blocked = 0, skipped = 0 }
-  local stream = streamKey(group, 'q')
+  local stream = records.streamKey(group, 'q')
   if not definition.isLinked then
-    ensureStream(group, 'q')
+    records.ensureStream(group, 'q')
     for at = 0, definition.tasks - 1 do
       call('XADD', stream, group.first + at .. '-1', 'input', ARGV[definition.from + at])
     end

@@ -43,7 +43,7 @@ end
 
 local function queueReplica(group, start, last, replica, tries)
   local content = { int(last), int(tries.attempt), int(tries.failures), int(tries.losses), tries.isCareful and '1' or '0' }
-  call('HSET', poolKey(group.pool) .. ':replicas', replicaMember(group, start, replica), cjson.encode(content))
+  call('HSET', ready.poolKey(group.pool) .. ':replicas', replicaMember(group, start, replica), cjson.encode(content))
   ready.wake(group, 1)
 end
 
@@ -76,11 +76,11 @@ local function drop(group, start, record)
   local execution = group.execution
   local field = int(group.first) .. ':' .. int(start)
   for replica = 1, record.wanted - 1 do
-    call('HDEL', poolKey(group.pool) .. ':replicas', replicaMember(group, start, replica))
+    call('HDEL', ready.poolKey(group.pool) .. ':replicas', replicaMember(group, start, replica))
     call('HDEL', execution.key .. ':copied', field .. ':' .. replica)
   end
   call('HDEL', execution.key .. ':copied', field .. ':0')
-  eachPending(group, 'c', nil, function(id, consumer)
+  orders.eachPending(group, 'c', nil, function(id, consumer)
     local lease = leases.read(group, 'c', id)
     local session = records.session(consumer)
     if lease and lease.start == start then
@@ -162,7 +162,7 @@ end
 -- Whether a copy of the chunk waits for a worker.
 function verification.isWaiting(group, start, record)
   for replica = 1, record.wanted - 1 do
-    if call('HEXISTS', poolKey(group.pool) .. ':replicas', replicaMember(group, tonumber(start), replica)) == 1 then
+    if call('HEXISTS', ready.poolKey(group.pool) .. ':replicas', replicaMember(group, tonumber(start), replica)) == 1 then
       return true
     end
   end
@@ -175,7 +175,7 @@ function verification.waiting(group)
     return 0
   end
   local waiting = 0
-  for _, member in ipairs(call('HKEYS', poolKey(group.pool) .. ':replicas')) do
+  for _, member in ipairs(call('HKEYS', ready.poolKey(group.pool) .. ':replicas')) do
     local no, id = string.match(member, '^(%d+):%d+:%d+:(.*)$')
     waiting = waiting + ((no == group.no and id == group.execution.id) and 1 or 0)
   end
@@ -188,7 +188,7 @@ end
 -- until it returns false.
 function verification.eachFor(session, pools, take)
   for _, pool in ipairs(pools) do
-    local waiting = call('HGETALL', poolKey(pool) .. ':replicas')
+    local waiting = call('HGETALL', ready.poolKey(pool) .. ':replicas')
     for at = 1, #waiting, 2 do
       local no, start, replica, id = string.match(waiting[at], '^(%d+):(%d+):(%d+):(.*)$')
       local execution = records.live(id)
@@ -197,7 +197,7 @@ function verification.eachFor(session, pools, take)
         local field = int(group.first) .. ':' .. start
         local record = verification.read(execution, field)
         if record and not record.workers[session.worker] and ready.fits(session.capabilities, group.requires) then
-          call('HDEL', poolKey(pool) .. ':replicas', waiting[at])
+          call('HDEL', ready.poolKey(pool) .. ':replicas', waiting[at])
           record.workers[session.worker] = true
           write(execution, field, record)
           if not take(group, record, tonumber(start), tonumber(replica), cjson.decode(waiting[at + 1])) then
@@ -220,7 +220,7 @@ function verification.forgetReplicas(execution)
     local group = records.group(execution, record.group)
     local start = tonumber(string.match(open[at], ':(%d+)$'))
     for replica = 1, record.wanted - 1 do
-      call('HDEL', poolKey(group.pool) .. ':replicas', replicaMember(group, start, replica))
+      call('HDEL', ready.poolKey(group.pool) .. ':replicas', replicaMember(group, start, replica))
     end
     call('ZREM', PREFIX .. 'verifying', openField(group, start))
   end

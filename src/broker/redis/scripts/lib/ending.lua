@@ -1,13 +1,13 @@
 -- The end of a session: its leases end with it, in the same step (promise 3).
 
-local function endSession(session, reason)
+function ending.endSession(session, reason)
   leases.giveBackAll(session, reason == 'lost')
   books.flush()
   local row = call('HMGET', session.key, 'slots', 'tells')
   for _, pool in ipairs(session.pools) do
-    call('HINCRBY', poolKey(pool), 'slots', -count(row[1]))
-    call('HINCRBY', poolKey(pool), 'sessions', -1)
-    call('ZREM', poolKey(pool) .. ':idle', session.id)
+    call('HINCRBY', ready.poolKey(pool), 'slots', -count(row[1]))
+    call('HINCRBY', ready.poolKey(pool), 'sessions', -1)
+    call('ZREM', ready.poolKey(pool) .. ':idle', session.id)
   end
   local seenAt = call('ZSCORE', PREFIX .. 'sessions', session.id) or int(now)
   call('ZREM', PREFIX .. 'sessions', session.id)

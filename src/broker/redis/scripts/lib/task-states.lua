@@ -1,0 +1,96 @@
+-- Where separate tasks stand, for the examination: each of them must be in exactly one place.
+--
+-- A task is completed in `results`; else what its try says; else `blocked`; else an entry of its group's queue.
+-- A task that is nowhere has vanished: nothing will ever run it, and its execution would never end.
+
+local taskStates = {}
+
+local function lookup(key, tasks)
+  local found = {}
+  for at, value in ipairs(call('HMGET', key, unpack(tasks))) do
+    found[tasks[at]] = value
+  end
+  return found
+end
+
+-- What is known of the tasks `first` … `last` (at most some thousand) of a group.
+function taskStates.read(group, first, last)
+  local key = group.execution.key
+  local facts = { tasks = {}, entries = {}, owners = {} }
+  for task = first, last do
+    facts.tasks[#facts.tasks + 1] = int(task)
+  end
+  for _, name in ipairs({ 'results', 'tries', 'blocked', 'waits', 'later' }) do
+    facts[name] = lookup(key .. ':' .. name, facts.tasks)
+  end
+  if group.has.queue then
+    local stream, from, to = streamKey(group, 'q'), int(first) .. '-1', int(last) .. '-1'
+    for _, entry in ipairs(call('XRANGE', stream, from, to)) do
+      facts.entries[string.match(entry[1], '^%d+')] = true
+    end
+    for _, pending in ipairs(call('XPENDING', stream, group.pool, from, to, #facts.tasks)) do
+      facts.owners[string.match(pending[1], '^%d+')] = pending[2]
+    end
+  end
+  return facts
+end
+
+local function entryState(group, owner)
+  if owner then
+    return 'running'
+  end
+  return group.notBefore and 'scheduled' or 'queued'
+end
+
+-- The entry, in `again`, that a try names: whether it is there, and who holds it.
+local function entryOfTry(group, try)
+  local id = string.match(try, '"entry":"a([%d-]+)"')
+  if not id or not group.has.again then
+    return nil
+  end
+  local isThere = #call('XRANGE', streamKey(group, 'a'), id, id) == 1
+  return isThere and id, examining.holder(group, 'a', id), id
+end
+
+-- The task's state, or 'vanished'; and the entry in `again` that goes with it, where there is one.
+function taskStates.of(group, task, facts)
+  local try = facts.tries[task]
+  if facts.results[task] then
+    return 'completed', try and entryOfTry(group, try)
+  end
+  local state = try and string.match(try, '"state":"(%a+)"')
+  if state == 'failed' or state == 'skipped' then
+    return state, entryOfTry(group, try)
+  elseif state == 'scheduled' and facts.later[task] then
+    return 'scheduled', entryOfTry(group, try)
+  elseif state == 'queued' then
+    local entry, owner = entryOfTry(group, try)
+    if entry then
+      return entryState(group, owner), entry
+    end
+  elseif facts.blocked[task] then
+    return 'blocked'
+  end
+  if facts.entries[task] then
+    return entryState(group, facts.owners[task])
+  end
+  return 'vanished'
+end
+
+-- How a parent stands: 'open', 'completed' or 'dead'.
+function taskStates.parent(execution, parent)
+  local group = records.groupOfTask(execution, parent)
+  if group.length then
+    local row = call('HMGET', group.key, 'queued', 'running', 'scheduled', 'failed')
+    if count(row[1]) + count(row[2]) + count(row[3]) > 0 then
+      return 'open'
+    end
+    return count(row[4]) == 0 and 'completed' or 'dead'
+  end
+  if call('HEXISTS', execution.key .. ':results', parent) == 1 then
+    return 'completed'
+  end
+  local try = call('HGET', execution.key .. ':tries', parent)
+  local state = try and string.match(try, '"state":"(%a+)"')
+  return (state == 'failed' or state == 'skipped') and 'dead' or 'open'
+end
