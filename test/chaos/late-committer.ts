@@ -1,13 +1,15 @@
 /**
  * A worker that says nothing between its claim and its commit but heartbeats: claims one task of the
- * broker in the folder of its arguments, says `claimed`, and when its standard input ends commits at
+ * broker of its arguments, a folder or a Redis, says `claimed`, and when its standard input ends commits at
  * once, before anything else can tell it that its lease is gone. Then it says how that was answered.
  */
-import { openEmbedded } from "../../src/app/open-broker.ts";
+import { openBroker } from "../../src/app/open-broker.ts";
+import { defaultSettings } from "../../src/config/index.ts";
 import { HoldfastError } from "../../src/errors/index.ts";
+import { silentLogger } from "../../src/telemetry/log.ts";
 import { systemClock } from "../../src/util/clock.ts";
 
-const broker = await openEmbedded({ dir: process.argv[2] ?? "" });
+const broker = await openBroker(process.argv[2] ?? "", { settings: defaultSettings(), logger: silentLogger });
 const { session, heartbeatMs } = await broker.openSession({
   worker: "late",
   host: "here",

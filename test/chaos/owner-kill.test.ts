@@ -10,17 +10,17 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { it } from "node:test";
 import type { Broker } from "../../src/broker/contract.ts";
 import { openSqliteBroker } from "../../src/broker/sqlite/index.ts";
 import { sleep, systemClock } from "../../src/util/clock.ts";
 import { siblingModule } from "../../src/util/sibling-module.ts";
-import { allResults, auditBroker, auditExecution } from "../contract/audit.ts";
+import { auditBroker } from "../contract/audit.ts";
 import { seededRandom, wholeBetween } from "../support/seeded-random.ts";
 import { withTemporaryFolder } from "../support/temporary-folder.ts";
-import type { Acknowledgement, OwnerOrders } from "./owner-process.ts";
+import { type Acknowledgement, checkAcknowledged, readAcknowledged } from "./acknowledged.ts";
+import type { OwnerOrders } from "./owner-process.ts";
 
 const ROUNDS = Number(process.env["CHAOS_ROUNDS"] ?? 50);
 const SEED = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
@@ -109,55 +109,4 @@ async function withBroker(file: string, action: (broker: Broker) => Promise<void
   } finally {
     await broker.close();
   }
-}
-
-function readAcknowledged(path: string): readonly Acknowledgement[] {
-  const lines = readFileSync(path, { encoding: "utf8", flag: "a+" }).split("\n");
-  return lines.filter((line) => line !== "").map((line) => JSON.parse(line) as Acknowledgement);
-}
-
-async function checkAcknowledged(
-  broker: Broker,
-  acknowledged: readonly Acknowledgement[],
-  audit: boolean,
-): Promise<void> {
-  const byExecution = new Map<string, Acknowledgement[]>();
-  for (const one of acknowledged) {
-    const list = byExecution.get(one.executionId) ?? [];
-    list.push(one);
-    byExecution.set(one.executionId, list);
-  }
-  for (const [executionId, list] of byExecution) {
-    const view = await broker.getExecution({ executionId });
-    const committed = await committedItems(broker, executionId);
-    for (const one of list) {
-      const about = `acknowledged: ${JSON.stringify(one)}`;
-      if (one.kind === "submit") assert.ok(view.key === one.key && view.counters.total >= one.total, about);
-      else if (one.kind === "extend") assert.ok(view.counters.total >= one.total, about);
-      else if (one.kind === "cancel") assert.equal(view.state, "cancelled", about);
-      else for (const item of itemsOf(one)) assert.ok(committed.has(item), `${item} is not there. ${about}`);
-    }
-    if (audit) await auditExecution(broker, view);
-  }
-}
-
-function itemsOf(commit: Extract<Acknowledgement, { kind: "commit" }>): readonly string[] {
-  const [start, end] = commit.items ?? [0, 1];
-  const missing = new Set(commit.missing ?? []);
-  return Array.from({ length: end - start }, (_, index) => start + index)
-    .filter((item) => !missing.has(item))
-    .map((item) => `${commit.task}/${item}`);
-}
-
-/** Items that have a result; one that has two fails. */
-async function committedItems(broker: Broker, executionId: string): Promise<ReadonlySet<string>> {
-  const items = new Set<string>();
-  for (const row of await allResults(broker, executionId)) {
-    const range = row.end === undefined ? {} : { items: [row.start ?? 0, row.end] as const };
-    for (const item of itemsOf({ kind: "commit", executionId, task: row.task, missing: row.missing ?? [], ...range })) {
-      assert.ok(!items.has(item), `${executionId}: ${item} was committed twice`);
-      items.add(item);
-    }
-  }
-  return items;
 }

@@ -84,7 +84,12 @@ export async function startRedisWorkers(t: TestContext, options: RedisWorkersOpt
     warmUp: async () => {
       warmUps += 1;
       const [signs, gate] = [path.join(dir, `warm-${warmUps}`), path.join(dir, `warm-gate-${warmUps}`)];
-      const execution = await client.submit(batch(signsAndWaits, [...alive].map(() => ({ signs, gate }))));
+      const execution = await client.submit(
+        batch(
+          signsAndWaits,
+          [...alive].map(() => ({ signs, gate })),
+        ),
+      );
       await eventually("all workers have run a task", () => readSigns(signs).length >= alive.size);
       await writeFile(gate, "");
       assert.equal((await execution.wait()).state, "completed");

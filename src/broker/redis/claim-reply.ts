@@ -35,13 +35,13 @@ const HEAD = 4;
 
 function readQueue(lane: Values, { executionId, group, session, specKey }: Shared): Lease[] {
   const leases: Lease[] = [];
-  const tail = `.${group}.1.${session}`;
+  const tail = `-1.${group}.1.${session}`;
   for (let at = HEAD; at < lane.length; at += 2) {
-    const entry = lane[at] as string;
+    const task = lane[at] as string;
     leases.push({
       executionId,
-      task: Number.parseInt(entry, 10),
-      token: `q${entry}${tail}`,
+      task: Number(task),
+      token: `q${task}${tail}`,
       spec: specKey,
       attempt: 1,
       input: lane[at + 1] as string,

@@ -35,12 +35,16 @@ export interface CommitPart {
 export interface CommitContext {
   /** Of the execution, if it is verified. */
   readonly verifyPlan: (executionId: string) => VerifyPlan | undefined;
-  /** The session has been told to stop leases: each outcome is named, so that it is not told of it again. */
+  /** Each outcome is named, so that the script looks whether this very lease is held, and no order to stop it is left. */
   readonly namesAll: boolean;
 }
 
 /** `places`: which of the outcomes. */
-export function commitPart(outcomes: readonly Outcome[], places: readonly number[], context: CommitContext): CommitPart {
+export function commitPart(
+  outcomes: readonly Outcome[],
+  places: readonly number[],
+  context: CommitContext,
+): CommitPart {
   const plain = new Map<string, PlainBatch>();
   const single: Batch[] = [];
   for (const place of places) {

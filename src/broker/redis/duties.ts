@@ -1,6 +1,7 @@
 /** What the coordinator asks, of every shard. The leader lease lives in the first. */
 import type { DutyReply, LeadParams, LeadReply, PendingVerification, VerificationVerdict } from "../contract.ts";
 import type { BrokerSettings } from "../settings.ts";
+import type { Clock } from "../../util/clock.ts";
 import type { Reply } from "./link/link.ts";
 import type { ScriptName } from "./scripts.ts";
 import type { ScriptArgument, Shard } from "./shard.ts";
@@ -10,6 +11,8 @@ export interface DutiesOptions {
   readonly shards: readonly Shard[];
   /** Of the first shard. */
   readonly wakes: Wakes;
+  /** By which callers wait. */
+  readonly clock: Clock;
   readonly settings: BrokerSettings;
   readonly socketGraceMs: number;
   /** How long the server, and we with it, were there to hear a worker, milliseconds. */
@@ -42,11 +45,12 @@ export class Duties {
   reapSessions(limit: number): Promise<DutyReply> {
     const { settings, socketGraceMs, listeningMs } = this.#options;
     const { deadAfterMs } = settings;
-    return this.#all("reap-sessions", (shard) => {
+    const args = (shard: Shard): ScriptArgument[] => {
       const heardMs = listeningMs(shard);
       const [judgesSilence, countsListeners] = [heardMs >= deadAfterMs, heardMs >= COMEBACK_MS];
       return [limit, deadAfterMs, judgesSilence ? "1" : "0", countsListeners ? "1" : "0", socketGraceMs];
-    });
+    };
+    return this.#all("reap-sessions", args, most);
   }
 
   promoteDue(limit: number): Promise<DutyReply> {
@@ -79,23 +83,40 @@ export class Duties {
     );
   }
 
-  /** Runs a duty in all shards; the replies are { handled, more, next }. */
-  async #all(name: ScriptName, args: (shard: Shard) => readonly ScriptArgument[]): Promise<DutyReply> {
+  /**
+   * Runs a duty in all shards; the replies are { handled, more, ms until the next }. The time of the next
+   * is told on our clock, by which the caller waits: the server's may go wrong by any amount.
+   */
+  async #all(
+    name: ScriptName,
+    args: (shard: Shard) => readonly ScriptArgument[],
+    total: (handled: readonly number[]) => number = sum,
+  ): Promise<DutyReply> {
     const replies = await Promise.all(this.#options.shards.map((shard) => shard.run(name, args(shard))));
-    const next = Math.min(...replies.map(([, , , at]) => (at === undefined || at === "" ? Infinity : Number(at))));
+    const next = Math.min(...replies.map(([, , , ms]) => (ms === undefined || ms === "" ? Infinity : Number(ms))));
     return {
-      handled: replies.reduce((sum, [, handled]) => sum + Number(handled), 0),
+      handled: total(replies.map(([, handled]) => Number(handled))),
       more: replies.some(([, , more]) => Number(more) === 1),
-      ...(Number.isFinite(next) ? { nextAt: next } : {}),
+      ...(Number.isFinite(next) ? { nextAt: this.#options.clock.now() + next } : {}),
     };
   }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((all, one) => all + one, 0);
+}
+
+/** What ends in every shard, and is one. */
+function most(numbers: readonly number[]): number {
+  return Math.max(...numbers);
 }
 
 function pendingVerification(chunk: Reply[]): PendingVerification {
   const [executionId, task, start, end, tolerance, copied] = chunk;
   const list = copied as string[];
   const copies = [];
-  for (let at = 0; at < list.length; at += 2) copies.push({ worker: list[at] as string, values: list[at + 1] as string });
+  for (let at = 0; at < list.length; at += 2)
+    copies.push({ worker: list[at] as string, values: list[at + 1] as string });
   return {
     executionId: String(executionId),
     task: Number(task),

@@ -123,9 +123,14 @@ export class Lookups {
 
   /**
    * Events of one execution, or of all. Over several shards a page ends at the time up to which every
-   * shard has been heard, because an earlier event of a slower one may still come.
+   * shard has been heard, because an earlier event of a slower one may still come; `isUnsettled` when
+   * that leaves nothing for now.
    */
-  async events({ cursor, executionId = "", limit }: ReadEventsParams): Promise<ReadEventsReply> {
+  async events({
+    cursor,
+    executionId = "",
+    limit,
+  }: ReadEventsParams): Promise<{ readonly reply: ReadEventsReply; readonly isUnsettled: boolean }> {
     const shards = executionId === "" ? this.#shards : [this.#shardOf(executionId)];
     const pages = await Promise.all(
       shards.map(async (shard) => {
@@ -135,12 +140,13 @@ export class Lookups {
       }),
     );
     const settled = shards.length === 1 ? Infinity : await this.#heardUntil();
-    const events = pages
-      .flat()
+    const found = pages.flat();
+    const events = found
       .filter((event) => event.cursor < settled)
       .toSorted((one, other) => one.cursor - other.cursor)
       .slice(0, limit);
-    return { events, cursor: events.at(-1)?.cursor ?? cursor };
+    const reply = { events, cursor: events.at(-1)?.cursor ?? cursor };
+    return { reply, isUnsettled: events.length === 0 && found.length > 0 };
   }
 
   /** The cursor below which no shard will write any more. */
@@ -177,11 +183,19 @@ export class Lookups {
         if (hash["profile"] === undefined) return [];
         const leases = (held.flat() as string[]).reduce((sum, count) => sum + Number(count), 0);
         const completed = hashes.reduce((sum, one) => sum + Number(one["completed"] ?? 0), 0);
-        const view = views.sessionView(session, hash, { lastSeenAt: Number(seenAt), leases, completed });
+        const lastSeenAt = Math.max(Number(seenAt), ...(await this.#seenElsewhere(session)));
+        const view = views.sessionView(session, hash, { lastSeenAt, leases, completed });
         return [{ no: Number(hash["no"]), openedAt: view.openedAt, view }];
       }),
     );
     return found.flat();
+  }
+
+  async #seenElsewhere(session: string): Promise<number[]> {
+    const others = this.#shards.slice(1);
+    return Promise.all(
+      others.map(async (shard) => Number(await shard.send("ZSCORE", `${shard.prefix}sessions`, session))),
+    );
   }
 
   async pools(): Promise<PoolView[]> {

@@ -11,7 +11,7 @@
  * Executions are spread over shards by their id. A shard's keys share a hash tag, so it lives on one
  * server of a cluster, and a transition never needs two.
  */
-import type { Clock } from "../../util/clock.ts";
+import { type Clock, sleep } from "../../util/clock.ts";
 import { HoldfastError } from "../../errors/index.ts";
 import { checkClaim, checkHeld, checkOutcomes, checkPage } from "../check-call.ts";
 import type * as contract from "../contract.ts";
@@ -35,6 +35,8 @@ export interface RedisBrokerParts {
 }
 
 const DEFAULT_SOCKET_GRACE_MS = 200;
+/** After this time events of several shards are in their final order. */
+const SETTLE_MS = 2;
 
 type Execution = { readonly executionId: string };
 
@@ -65,7 +67,14 @@ export class RedisBroker implements contract.Broker {
     const shardOf = (executionId: string): Shard => this.#spread.shardOf(executionId);
     this.#lookups = new Lookups(shards, shardOf);
     this.#steering = new Steering({ spread: this.#spread, settings: this.#settings, newId });
-    this.#duties = new Duties({ shards, wakes: this.#wakes[0] as Wakes, settings: this.#settings, socketGraceMs, listeningMs });
+    this.#duties = new Duties({
+      shards,
+      clock,
+      wakes: this.#wakes[0] as Wakes,
+      settings: this.#settings,
+      socketGraceMs,
+      listeningMs,
+    });
     this.#sessions = new Sessions({
       shards,
       wakes: this.#wakes,
@@ -214,8 +223,8 @@ export class RedisBroker implements contract.Broker {
   async readEvents(params: contract.ReadEventsParams): Promise<contract.ReadEventsReply> {
     const checked = checkPage("readEvents", params);
     return this.#readOrWait(checked, async () => {
-      const reply = await this.#lookups.events(checked);
-      return { reply, isNews: reply.events.length > 0 };
+      const { reply, isUnsettled } = await this.#lookups.events(checked);
+      return { reply, isNews: reply.events.length > 0, isUnsettled };
     });
   }
 
@@ -229,7 +238,7 @@ export class RedisBroker implements contract.Broker {
 
   async #readOrWait<T>(
     params: { readonly executionId?: string; readonly waitMs?: number },
-    read: () => Promise<{ readonly reply: T; readonly isNews: boolean }>,
+    read: () => Promise<{ readonly reply: T; readonly isNews: boolean; readonly isUnsettled?: boolean }>,
   ): Promise<T> {
     this.#checkOpen();
     const { executionId, waitMs = 0 } = params;
@@ -240,9 +249,10 @@ export class RedisBroker implements contract.Broker {
     const told = this.#tellers(executionId).map(({ wakes, channel }) => wakes.listen(channel));
     try {
       for (;;) {
-        const { reply, isNews } = await read();
+        const { reply, isNews, isUnsettled = false } = await read();
         if (isNews || signal.aborted) return reply;
-        await Promise.race(told.map((channel) => channel.next(signal)));
+        if (isUnsettled) await sleep(this.#clock, SETTLE_MS);
+        else await Promise.race(told.map((channel) => channel.next(signal)));
       }
     } finally {
       cancelTimer();

@@ -16,9 +16,9 @@ import type {
   Lease,
   LeaseRef,
   LeaseSpec,
+  Outcome,
   ReconcileParams,
   ReconcileReply,
-  VerifyPlan,
   WorkerProfile,
 } from "../contract.ts";
 import { MAX_REPLY_PAYLOAD } from "../limits.ts";
@@ -27,9 +27,10 @@ import { type CommitPart, commitPart } from "./commit-arguments.ts";
 import { KnownLeases } from "./known-leases.ts";
 import type { Reply } from "./link/link.ts";
 import { AnswerLost, type ScriptArgument, type Shard } from "./shard.ts";
-import { SpecCache } from "./spec-cache.ts";
+import { Cache } from "./spec-cache.ts";
 import { UNIT } from "./submit-arguments.ts";
 import { parseRef, refText } from "./tokens.ts";
+import { VerifyPlans } from "./verify-plans.ts";
 import type { Wakes } from "./wakes.ts";
 
 export interface SessionsOptions {
@@ -41,6 +42,9 @@ export interface SessionsOptions {
   readonly closing: AbortSignal;
   readonly shardOf: (executionId: string) => Shard;
 }
+
+/** After so many questions a subscription that is not there yet is left to itself: calls that wait look again anyway. */
+const MAX_HEARD_ASKED = 20;
 
 /** What the script does with the session when it finds no work: nothing, calls it later, calls it no more. */
 type Waiting = "0" | "1" | "2";
@@ -71,6 +75,11 @@ interface Wait {
   end(): void;
 }
 
+interface Granting {
+  readonly call: () => Promise<Reply[]>;
+  readonly gathered: Gathered;
+}
+
 interface Gathered {
   readonly leases: Lease[];
   readonly specs: Record<string, LeaseSpec>;
@@ -81,10 +90,14 @@ interface Gathered {
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #local = new Map<string, Promise<LocalSession>>();
-  readonly #cache = new SpecCache();
+  readonly #open = new Set<LocalSession>();
+  readonly #specs = new Cache<LeaseSpec>();
+  readonly #plans: VerifyPlans;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
+    this.#plans = new VerifyPlans(options.shardOf);
+    for (const shard of options.shards) shard.link.onUp(() => this.#doubt(shard));
   }
 
   async open(id: string, profile: WorkerProfile): Promise<void> {
@@ -103,8 +116,18 @@ export class Sessions {
       shards.map(async (shard) => {
         const [, no] = await shard.run("session-open", [...args, shard.no === 0 ? "1" : "0"]);
         this.#known(session, shard).sessionNo = String(no);
+        await this.#heard(id, shard);
       }),
     );
+  }
+
+  /** Resolves when the server knows that somebody listens for the session: it cannot be missed any more. */
+  async #heard(id: string, shard: Shard): Promise<void> {
+    const channel = this.#channel(id, shard.no);
+    for (let asked = 0; asked < MAX_HEARD_ASKED; asked += 1) {
+      const [, listeners] = (await shard.send("PUBSUB", "NUMSUB", channel)) as [string, number];
+      if (Number(listeners) > 0) return;
+    }
   }
 
   async heartbeat(id: string): Promise<Directives> {
@@ -158,13 +181,13 @@ export class Sessions {
     const { outcomes, claim = { max: 0, waitMs: 0 } } = params;
     const gathered = nothing();
     const verdicts: ("accepted" | "refused")[] = [];
-    const parts = await this.#parts(session, params);
+    const parts = await this.#parts(session, outcomes);
     const isOne = parts.length === 1;
     const waits = claim.waitMs > 0 && this.#options.shards.length === 1;
-    for (const { shard, part } of parts) {
+    for (const { shard, build } of parts) {
       const asking = { max: isOne ? claim.max : 0, waiting: waits ? "1" : "0", isSign: true } as const;
-      const told = await this.#commitTo(session, shard, { part, asking, gathered });
-      part.places.forEach((places, batch) => noteVerdicts(verdicts, places, told[batch]));
+      const { places, told } = await this.#commitTo(session, shard, { build, asking, gathered });
+      places.forEach((own, batch) => noteVerdicts(verdicts, own, told[batch]));
     }
     for (const { lease } of outcomes) this.#known(session, this.#options.shardOf(lease.executionId)).delete(lease);
     if (claim.max > gathered.leases.length && (!isOne || this.#options.shards.length > 1)) {
@@ -178,12 +201,13 @@ export class Sessions {
   async #countRefused(params: CommitParams): Promise<void> {
     const session = this.#newLocal(params.session);
     try {
-      for (const { shard, part } of await this.#parts(session, params)) {
+      for (const { shard, build } of await this.#parts(session, params.outcomes)) {
         const head = [params.session, 0, "0", MAX_REPLY_PAYLOAD, this.#options.ageingMs, ""];
+        const part = build();
         await shard.run("commit", [...head, part.batches, ...part.args]);
       }
     } finally {
-      for (const end of session.release) end();
+      this.#release(session);
     }
   }
 
@@ -191,16 +215,16 @@ export class Sessions {
     const session = await this.#find(id);
     const { shards, shardOf } = this.#options;
     let returned = 0;
-    const lost: LeaseRef[] = [];
+    const lost = new Set<LeaseRef>();
     await Promise.all(
       shards.map(async (shard) => {
         const own = held.filter(({ executionId }) => shardOf(executionId) === shard);
         const reply = await this.#reconcileShard(session, shard, own);
         returned += reply.returned;
-        lost.push(...reply.lost);
+        for (const lease of reply.lost) lost.add(lease);
       }),
     );
-    return { returned, lost };
+    return { returned, lost: held.filter((lease) => lost.has(lease)) };
   }
 
   // ── One shard ───────────────────────────────────────────────────────────────────────────────
@@ -216,22 +240,52 @@ export class Sessions {
     return { returned: Number(returned), lost };
   }
 
-  /** Before a claim: what was granted by an answer that was lost goes back. */
-  async #repair(session: LocalSession, shard: Shard): Promise<void> {
-    const known = this.#known(session, shard);
-    while (known.isUncertain) await this.#reconcileShard(session, shard, known.all);
+  /** Who is at the other end of a new connection may have forgotten the last it was told. */
+  #doubt(shard: Shard): void {
+    for (const session of this.#open) this.#known(session, shard).doubt();
   }
 
-  async #claimFrom(session: LocalSession, shard: Shard, { max, waiting, isSign }: Asking): Promise<Reply[]> {
+  /** Before a claim: what the server holds and the worker does not know of goes back. */
+  async #repair(session: LocalSession, shard: Shard): Promise<void> {
+    const known = this.#known(session, shard);
+    // A link that is down comes back with a doubt.
+    const isDoubtful = (): boolean => known.isUncertain || !shard.link.isUp;
+    while (isDoubtful() && known.grantsAwaited === 0) await this.#reconcileShard(session, shard, known.all);
+  }
+
+  /** A call that may grant leases, and what it brings. Errors: those of `run`, and AnswerLost. */
+  async #grant(session: LocalSession, shard: Shard, how: Granting): Promise<Reply[]> {
+    const known = this.#known(session, shard);
+    known.grantsAwaited += 1;
+    try {
+      const reply = await this.#alive(session.id, how.call());
+      await this.#gather(session, shard, { reply, gathered: how.gathered });
+      return reply;
+    } catch (thrown) {
+      if (thrown instanceof AnswerLost) known.isUncertain = true;
+      throw thrown;
+    } finally {
+      known.grantsAwaited -= 1;
+    }
+  }
+
+  async #claimFrom(
+    session: LocalSession,
+    shard: Shard,
+    how: { readonly asking: Asking; readonly gathered: Gathered },
+  ): Promise<void> {
+    const { asking, gathered } = how;
+    const { max, waiting, isSign } = asking;
     const known = this.#known(session, shard);
     for (;;) {
       await this.#repair(session, shard);
       const args = [session.id, max, waiting, isSign ? "1" : "0", MAX_REPLY_PAYLOAD, this.#options.ageingMs];
+      const call = (): Promise<Reply[]> => shard.run("claim", [...args, known.lastLane], { once: true });
       try {
-        return await this.#alive(session.id, shard.run("claim", [...args, known.lastLane], { once: true }));
+        await this.#grant(session, shard, { call, gathered });
+        return;
       } catch (thrown) {
         if (!(thrown instanceof AnswerLost)) throw thrown;
-        known.isUncertain = true;
       }
     }
   }
@@ -240,23 +294,26 @@ export class Sessions {
   async #commitTo(
     session: LocalSession,
     shard: Shard,
-    how: { readonly part: CommitPart; readonly asking: Asking; readonly gathered: Gathered },
-  ): Promise<readonly Reply[]> {
-    const { part, gathered } = how;
+    how: { readonly build: () => CommitPart; readonly asking: Asking; readonly gathered: Gathered },
+  ): Promise<{ readonly places: CommitPart["places"]; readonly told: readonly Reply[] }> {
+    const { build, gathered } = how;
     const known = this.#known(session, shard);
     let { max, waiting } = how.asking;
     for (;;) {
       if (max > 0) await this.#repair(session, shard);
       const head: ScriptArgument[] = [session.id, max, waiting, MAX_REPLY_PAYLOAD, this.#options.ageingMs];
-      const args = head.concat(known.lastLane, part.batches, part.args);
+      let part = build();
+      const args = (): ScriptArgument[] => {
+        part = build();
+        return head.concat(known.lastLane, part.batches, part.args);
+      };
       try {
-        const reply = await this.#alive(session.id, shard.run("commit", args, { once: max > 0 }));
-        await this.#gather(session, shard, { reply, gathered });
-        return reply[5] as Reply[];
+        const call = (): Promise<Reply[]> => shard.run("commit", args, { once: max > 0 });
+        const reply = await this.#grant(session, shard, { call, gathered });
+        return { places: part.places, told: reply[5] as Reply[] };
       } catch (thrown) {
         if (!(thrown instanceof AnswerLost)) throw thrown;
         // The outcomes may be told again; what was claimed with them is found by reconciling.
-        known.isUncertain = true;
         max = 0;
         waiting = "0";
       }
@@ -274,23 +331,30 @@ export class Sessions {
     const known = this.#known(session, shard);
     known.sessionNo = String(no);
     addOrders(gathered, known, draining, stops);
-    for (const lane of lanes as Reply[]) {
-      const read = readLane(lane, known.sessionNo);
-      for (const lease of read.leases) {
-        gathered.leases.push(lease);
-        known.add(lease);
+    const read = (lanes as Reply[]).map((lane) => readLane(lane, known.sessionNo));
+    const leases = read.flatMap((lane) => lane.leases);
+    for (const lease of leases) known.add(lease);
+    try {
+      for (const lane of read) {
+        gathered.specs[lane.specKey] = this.#specs.get(lane.specKey) ?? (await this.#learnSpec(shard, lane));
+        known.lastLane = `${lane.group}:${lane.executionId}`;
       }
-      gathered.specs[read.specKey] = this.#cache.specs.get(read.specKey) ?? (await this.#learnSpec(shard, read));
-      known.lastLane = `${read.group}:${read.executionId}`;
+    } catch (thrown) {
+      // The worker never hears of them, so they go back before the next claim.
+      for (const lease of leases) known.delete(lease);
+      known.isUncertain = true;
+      throw thrown;
     }
-    if ((lanes as Reply[]).length > 0) session.nextShard = shard.no;
+    gathered.leases.push(...leases);
+    // Shards take turns, as executions do within one.
+    if (leases.length > 0) session.nextShard = (shard.no + 1) % this.#options.shards.length;
   }
 
   async #learnSpec(shard: Shard, { spec, specKey, executionId, group }: LeaseLane): Promise<LeaseSpec> {
     const key = `${shard.prefix}exec:${executionId}:group:${group}`;
     const text = spec === "" ? await shard.send("HGET", key, "spec") : spec;
     const parsed = JSON.parse(String(text)) as LeaseSpec;
-    this.#cache.specs.set(specKey, parsed);
+    this.#specs.set(specKey, parsed);
     return parsed;
   }
 
@@ -310,8 +374,7 @@ export class Sessions {
       const max = asking.max - gathered.leases.length;
       if (max <= 0 && step > 0) return;
       const waiting = asking.waiting === "1" && gathered.leases.length > 0 ? "2" : asking.waiting;
-      const reply = await this.#claimFrom(session, shard, { ...asking, max, waiting });
-      await this.#gather(session, shard, { reply, gathered });
+      await this.#claimFrom(session, shard, { asking: { ...asking, max, waiting }, gathered });
     }
   }
 
@@ -329,8 +392,15 @@ export class Sessions {
       end: () => {
         cancelTimer();
         for (const channel of listening) channel.end();
+        if (wakes.length > 1) void this.#waitNoMore(session);
       },
     };
+  }
+
+  /** A call that was answered by one shard is not to be called by the others, which would call nobody else. */
+  async #waitNoMore(session: LocalSession): Promise<void> {
+    const args = [session.id, 0, "2", "0", 0, this.#options.ageingMs, ""];
+    await Promise.allSettled(this.#options.shards.map((shard) => shard.run("claim", args)));
   }
 
   /** Until there is work, or an order, or the time is over. Waiting is no sign of life: only what a worker says is. */
@@ -392,13 +462,20 @@ export class Sessions {
 
   #newLocal(id: string): LocalSession {
     const { shards, wakes } = this.#options;
-    return {
+    const session = {
       id,
       known: shards.map(() => new KnownLeases()),
       // Its listeners are how others see that this process lives.
       release: wakes.map((shardWakes, at) => shardWakes.hold(this.#channel(id, at))),
       nextShard: 0,
     };
+    this.#open.add(session);
+    return session;
+  }
+
+  #release(session: LocalSession): void {
+    this.#open.delete(session);
+    for (const end of session.release) end();
   }
 
   #forget(id: string): void {
@@ -406,17 +483,15 @@ export class Sessions {
     this.#local.delete(id);
     // One that was not even found has nothing to release.
     found?.then(
-      ({ release }) => {
-        for (const end of release) end();
-      },
+      (session) => this.#release(session),
       () => undefined,
     );
   }
 
   async #parts(
     session: LocalSession,
-    { outcomes }: CommitParams,
-  ): Promise<readonly { readonly shard: Shard; readonly part: CommitPart }[]> {
+    outcomes: readonly Outcome[],
+  ): Promise<readonly { readonly shard: Shard; readonly build: () => CommitPart }[]> {
     const { shards, shardOf } = this.#options;
     const places = new Map<Shard, number[]>();
     outcomes.forEach(({ lease }, place) => {
@@ -426,31 +501,15 @@ export class Sessions {
       else list.push(place);
     });
     if (places.size === 0) places.set(shards[session.nextShard] as Shard, []);
-    const plans = await this.#verifyPlans(outcomes);
+    const plans = await this.#plans.of(outcomes);
     return [...places].map(([shard, own]) => {
-      const context = { verifyPlan: (id: string) => plans.get(id), namesAll: this.#known(session, shard).hasOrders };
-      return { shard, part: commitPart(outcomes, own, context) };
+      const known = this.#known(session, shard);
+      const build = (): CommitPart => {
+        const namesAll = known.hasOrders || own.some((place) => known.isDoubted((outcomes[place] as Outcome).lease));
+        return commitPart(outcomes, own, { verifyPlan: (id) => plans.get(id), namesAll });
+      };
+      return { shard, build };
     });
-  }
-
-  /** Plans of the executions whose chunks may be in the sample. */
-  async #verifyPlans(outcomes: CommitParams["outcomes"]): Promise<ReadonlyMap<string, VerifyPlan>> {
-    const plans = new Map<string, VerifyPlan>();
-    for (const outcome of outcomes) {
-      const { executionId } = outcome.lease;
-      if (outcome.kind !== "chunk" || outcome.values === undefined || plans.has(executionId)) continue;
-      const plan = this.#cache.verifyPlans.get(executionId) ?? (await this.#learnPlan(executionId));
-      if (plan !== null) plans.set(executionId, plan);
-    }
-    return plans;
-  }
-
-  async #learnPlan(executionId: string): Promise<VerifyPlan | null> {
-    const shard = this.#options.shardOf(executionId);
-    const text = await shard.send("HGET", `${shard.prefix}exec:${executionId}`, "verify");
-    const plan = text === null ? null : (JSON.parse(String(text)) as VerifyPlan);
-    this.#cache.verifyPlans.set(executionId, plan);
-    return plan;
   }
 }
 
@@ -462,7 +521,12 @@ function isNews({ leases, cancel, drain }: ClaimReply): boolean {
   return leases.length > 0 || cancel.length > 0 || drain;
 }
 
-function addOrders(gathered: Gathered, known: KnownLeases, draining: Reply | undefined, stops: Reply | undefined): void {
+function addOrders(
+  gathered: Gathered,
+  known: KnownLeases,
+  draining: Reply | undefined,
+  stops: Reply | undefined,
+): void {
   const refs = stops as string[];
   known.hasOrders = refs.length > 0;
   for (const ref of refs) {
@@ -473,11 +537,7 @@ function addOrders(gathered: Gathered, known: KnownLeases, draining: Reply | und
   if (Number(draining) === 1) gathered.drain = true;
 }
 
-function noteVerdicts(
-  verdicts: ("accepted" | "refused")[],
-  places: readonly number[],
-  told: Reply | undefined,
-): void {
+function noteVerdicts(verdicts: ("accepted" | "refused")[], places: readonly number[], told: Reply | undefined): void {
   places.forEach((place, at) => {
     const isAccepted = typeof told === "string" ? told[at] === "1" : told === 1;
     verdicts[place] = isAccepted ? "accepted" : "refused";

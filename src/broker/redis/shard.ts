@@ -58,12 +58,18 @@ export class Shard {
    * first part.
    *
    * Errors: BROKER_UNREACHABLE, BROKER_CLOSED, STORE_FULL, STORE_FAILED, INTERNAL; AnswerLost only
-   * with `once`.
+   * with `once`. Arguments given as a function are made anew for every try.
    */
-  async run(name: ScriptName, args: readonly ScriptArgument[], how: { readonly once?: boolean } = {}): Promise<Reply[]> {
+  async run(
+    name: ScriptName,
+    args: readonly ScriptArgument[] | (() => readonly ScriptArgument[]),
+    how: { readonly once?: boolean } = {},
+  ): Promise<Reply[]> {
     const { time, random } = this.#options;
     return (await this.#persist(() => {
-      const all = [time === undefined ? "" : String(time()), String(random())].concat(args as string[]);
+      const all = [time === undefined ? "" : String(time()), String(random())].concat(
+        (typeof args === "function" ? args() : args) as string[],
+      );
       return this.link.run(this.#script(name), [`${this.prefix}meta`], asTexts(all));
     }, how.once === true)) as Reply[];
   }

@@ -1,7 +1,6 @@
-/** What all leases of a task group share, kept because it never changes: most claims need not carry it. */
-import type { LeaseSpec, VerifyPlan } from "../contract.ts";
+/** What never changes and was asked once, such as what all leases of a task group share: the latest of it is kept. */
 
-const MAX_SPECS = 2_000;
+const MAX_ENTRIES = 2_000;
 
 export class Cache<T> {
   readonly #entries = new Map<string, T>();
@@ -18,12 +17,6 @@ export class Cache<T> {
 
   set(key: string, value: T): void {
     this.#entries.set(key, value);
-    if (this.#entries.size > MAX_SPECS) this.#entries.delete(this.#entries.keys().next().value as string);
+    if (this.#entries.size > MAX_ENTRIES) this.#entries.delete(this.#entries.keys().next().value as string);
   }
-}
-
-export class SpecCache {
-  readonly specs = new Cache<LeaseSpec>();
-  /** By execution; null: it is not verified. */
-  readonly verifyPlans = new Cache<VerifyPlan | null>();
 }

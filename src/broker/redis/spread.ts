@@ -9,6 +9,11 @@ export class Spread {
     this.#shards = shards;
   }
 
+  /** How many there are. */
+  get shards(): number {
+    return this.#shards.length;
+  }
+
   shardOf(executionId: string): Shard {
     return this.#shards[this.#placeOf(executionId)] as Shard;
   }

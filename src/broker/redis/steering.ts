@@ -22,18 +22,24 @@ export class Steering {
   }
 
   /**
-   * All or nothing where the submissions lie in one shard: always without keys, and with one shard.
-   * Keyed submissions of one call that lie in several are stored shard by shard; a call that failed
-   * half-way is completed by making it again.
+   * All or nothing: submissions without keys go to one shard together. Keyed ones may lie in several;
+   * then every shard is asked first whether it would refuse. A call that breaks off between two shards
+   * is completed by making it again.
    */
   async submit(params: SubmitParams): Promise<SubmitReceipt[]> {
     checkSubmissions(params);
     const { submissions } = params;
+    const parts = [...this.#byShard(submissions)].map(([shard, places]) => {
+      const own = places.map((place) => submissions[place] as (typeof submissions)[number]);
+      return { shard, places, args: this.#submitArguments(shard, own) };
+    });
+    // What one shard would refuse must not be found out when another has stored its part.
+    if (parts.length > 1) for (const { shard, args } of parts) await this.#submitTo(shard, { args, isTrial: true });
     const receipts: SubmitReceipt[] = [];
-    for (const [shard, places] of this.#byShard(submissions)) {
-      const stored = await this.#submitTo(shard, places.map((place) => submissions[place] as (typeof submissions)[number]));
+    for (const { shard, places, args } of parts) {
+      const stored = await this.#submitTo(shard, { args, isTrial: false });
       places.forEach((place, at) => {
-        receipts[place] = stored[at] as SubmitReceipt;
+        receipts[place] = { executionId: String(stored[2 * at]), created: Number(stored[2 * at + 1]) === 1 };
       });
     }
     return receipts;
@@ -52,21 +58,34 @@ export class Steering {
     return places;
   }
 
-  async #submitTo(shard: Shard, submissions: SubmitParams["submissions"]): Promise<SubmitReceipt[]> {
+  #submitArguments(shard: Shard, submissions: SubmitParams["submissions"]): readonly ScriptArgument[] {
     const { spread, settings, newId } = this.#options;
-    const args: ScriptArgument[] = [settings.maxQueueDepth, submissions.length];
+    const args: ScriptArgument[] = [submissions.length];
     for (const submission of submissions) {
       pushSubmission(args, submission, { id: spread.idIn(shard, newId), retentionMs: settings.retentionMs });
     }
-    const [code, ...rest] = await shard.run("submit", args);
+    return args;
+  }
+
+  async #submitTo(
+    shard: Shard,
+    how: { readonly args: readonly ScriptArgument[]; readonly isTrial: boolean },
+  ): Promise<readonly Reply[]> {
+    const head = [this.#maxDepth, how.isTrial ? "1" : "0"];
+    const [code, ...rest] = await shard.run("submit", [...head, ...how.args]);
     if (code === "KEY_CONFLICT") throw new HoldfastError("KEY_CONFLICT", { key: String(rest[0]) });
     if (code === "QUEUE_FULL") throw this.#queueFull(rest);
-    return submissions.map((_, at) => ({ executionId: String(rest[2 * at]), created: Number(rest[2 * at + 1]) === 1 }));
+    return rest;
+  }
+
+  /** Each shard takes its share of what a pool may hold. */
+  get #maxDepth(): number {
+    const { spread, settings } = this.#options;
+    return Math.ceil(settings.maxQueueDepth / spread.shards);
   }
 
   #queueFull([pool, depth]: readonly Reply[]): HoldfastError {
-    const limit = this.#options.settings.maxQueueDepth;
-    return new HoldfastError("QUEUE_FULL", { pool: String(pool), depth: Number(depth), limit });
+    return new HoldfastError("QUEUE_FULL", { pool: String(pool), depth: Number(depth), limit: this.#maxDepth });
   }
 
   async extend({ executionId, part, groups, seal }: ExtendParams): Promise<{ readonly total: number }> {
@@ -74,7 +93,7 @@ export class Steering {
     const shard = this.#options.spread.shardOf(executionId);
     const key = `${shard.prefix}exec:${executionId}`;
     const [nextTask, parts] = (await shard.send("HMGET", key, "nextTask", "parts")) as (string | null)[];
-    const args: ScriptArgument[] = [this.#options.settings.maxQueueDepth, executionId, part, seal ? "1" : "0"];
+    const args: ScriptArgument[] = [this.#maxDepth, executionId, part, seal ? "1" : "0"];
     const isNext = nextTask !== null && part === Number(parts ?? 0) + 1;
     if (isNext) checkExtension({ executionId, part, groups, seal }, Number(nextTask));
     pushGroups(args, groups);

@@ -9,6 +9,8 @@ export interface Check {
   readonly found: string;
   /** What to do about it. */
   readonly advice?: string;
+  /** What was mended, if something was; `found` says it, too. */
+  readonly repaired?: string;
 }
 
 export function ok(name: string, found: string): Check {

@@ -11,9 +11,9 @@ import type { Clock } from "../../../util/clock.ts";
 import { type Link, LinkBroken, openLink } from "../link/link.ts";
 import { slotOf } from "../link/slots.ts";
 import { describeTarget, type RedisTarget } from "../link/target.ts";
-import { hashTag } from "../shard.ts";
+import { hashTag, keyPrefix, Shard } from "../shard.ts";
 import { clockCheck, clusterChecks, conditionChecks, latencyCheck } from "./condition.ts";
-import type { Check } from "./check.ts";
+import { type Check, ok } from "./check.ts";
 import { configurationChecks } from "./configuration.ts";
 import { dataChecks } from "./data.ts";
 import { readServerTexts } from "./server-texts.ts";
@@ -47,7 +47,7 @@ export async function examine(options: ExamineOptions): Promise<readonly Check[]
 }
 
 async function examineOver(link: Link, options: ExamineOptions): Promise<readonly Check[]> {
-  const { target, namespace, clock, repair } = options;
+  const { target, clock } = options;
   const texts = await readServerTexts(link);
   return [
     ...configurationChecks(texts),
@@ -55,6 +55,27 @@ async function examineOver(link: Link, options: ExamineOptions): Promise<readonl
     ...(target.mode === "cluster" ? await clusterChecks(link) : []),
     await clockCheck(link, clock),
     await latencyCheck(link),
-    ...(await dataChecks({ link, namespace, repair })),
+    ...(await examineData(link, options)),
   ];
+}
+
+/** What lies there, in all shards: the first one says how many there are. */
+async function examineData(home: Link, options: ExamineOptions): Promise<readonly Check[]> {
+  const { target, namespace, clock, random, logger, repair, patienceMs } = options;
+  const count = await home.send(["HGET", `${keyPrefix(namespace, 0)}meta`, "shards"]);
+  if (count === null) return [ok("Data", `Nothing lies in namespace ${namespace}.`)];
+  const url = describeTarget(target);
+  const links: Link[] = [];
+  try {
+    const shards: Shard[] = [];
+    for (let no = 0; no < Number(count); no += 1) {
+      const slot = slotOf(hashTag(namespace, no));
+      const link = await openLink({ target, slot, name: "holdfast-doctor", clock, random, logger, patienceMs });
+      links.push(link);
+      shards.push(new Shard({ no, link, namespace, url, patienceMs, clock, random, time: undefined }));
+    }
+    return await dataChecks({ shards, repair });
+  } finally {
+    await Promise.all(links.map((link) => link.close()));
+  }
 }

@@ -2,7 +2,7 @@
 --
 -- KEYS[1]   the shard's `meta`
 -- ARGV      [1] now (ms or ''), [2] random, [3] most entries
--- Returns   { 'ok', entries handled, 1 when more are due, when the next one falls due (ms since 1970, '' for never) }
+-- Returns   { 'ok', entries handled, 1 when more are due, ms until the next one falls due ('' for never) }
 -- Invariant An entry leaves `due` in the step that makes its work ready.
 
 -- @include lib/shard
@@ -81,4 +81,4 @@ end
 finishScript()
 local first = call('ZRANGE', PREFIX .. 'due', 0, 0, 'WITHSCORES')
 local nextAt = first[2] and tonumber(first[2])
-return { 'ok', #members, (nextAt and nextAt <= now) and 1 or 0, nextAt and int(nextAt) or '' }
+return { 'ok', #members, (nextAt and nextAt <= now) and 1 or 0, nextAt and int(nextAt - now) or '' }

@@ -2,7 +2,7 @@
 --
 -- KEYS[1]   the shard's `meta`
 -- ARGV      [1] now (ms or ''), [2] random, [3] most entries, [4] retention of sessions and their events (ms)
--- Returns   { 'ok', entries deleted, 1 when more wait, when the next execution goes (ms since 1970, '' for never) }
+-- Returns   { 'ok', entries deleted, 1 when more wait, ms until the next execution goes ('' for never) }
 -- Invariant The execution's own hash goes last: until then a repeated purge finds the rest.
 
 -- @include lib/shard
@@ -64,4 +64,4 @@ if handled < limit then
   end
 end
 local first = call('ZRANGE', PREFIX .. 'purge', 0, 0, 'WITHSCORES')
-return { 'ok', handled, handled >= limit and 1 or 0, first[2] and int(tonumber(first[2])) or '' }
+return { 'ok', handled, handled >= limit and 1 or 0, first[2] and int(tonumber(first[2]) - now) or '' }

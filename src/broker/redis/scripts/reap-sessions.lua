@@ -7,7 +7,7 @@
 -- ARGV      [1] now (ms or ''), [2] random, [3] most sessions, [4] silence after which one is dead (ms), [5] 1: judge
 --           silence (0: the server, or we, were away just now and could not hear), [6] 1: look at the listeners,
 --           [7] grace of a lost connection (ms)
--- Returns   { 'ok', sessions ended, 1 when more wait, when the next may be dead (ms since 1970, '' for never) }
+-- Returns   { 'ok', sessions ended, 1 when more wait, ms until the next may be dead ('' for never) }
 -- Invariant Two that reap at once are as good as one.
 
 -- @include lib/shard
@@ -36,6 +36,7 @@ local function reap(id)
     ending.endSession(session, 'lost')
   else
     call('ZREM', PREFIX .. 'sessions', id)
+    call('HDEL', PREFIX .. 'unheard', id)
   end
   handled = handled + 1
 end
@@ -70,7 +71,6 @@ local function reapUnheard(ids, grace)
     elseif now - tonumber(known) < grace then
       comesAt(tonumber(known) + grace)
     elseif handled < limit then
-      call('HDEL', PREFIX .. 'unheard', id)
       reap(id)
     end
   end
@@ -87,4 +87,4 @@ local first = call('ZRANGE', PREFIX .. 'sessions', 0, 0, 'WITHSCORES')
 if first[2] then
   comesAt(tonumber(first[2]) + deadAfterMs)
 end
-return { 'ok', handled, #silent > limit and 1 or 0, nextAt and int(nextAt) or '' }
+return { 'ok', handled, #silent > limit and 1 or 0, nextAt and int(nextAt - now) or '' }

@@ -2,7 +2,8 @@
 --
 -- Purpose   Creates up to 1,000 executions, or none.
 -- KEYS[1]   the shard's `meta`
--- ARGV      [1] now (ms or ''), [2] random, [3] most waiting tasks of a pool, [4] executions, then per execution:
+-- ARGV      [1] now (ms or ''), [2] random, [3] most waiting tasks of a pool, [4] 1: only say whether it would be
+--           refused, [5] executions, then per execution:
 --           id, key, fingerprint, name, kind, priority, open (0|1), maxFailures, retentionMs (ms), verify (JSON), meta,
 --           groups, then its groups as lib/submitting.lua reads them; '' where there is none
 -- Returns   { 'ok', id, created (0|1), id, created … }, { 'KEY_CONFLICT', key } or
@@ -64,12 +65,13 @@ local function create(submission)
     call('HSET', PREFIX .. 'keys', submission.key, submission.id)
   end
   local execution = records.execution(submission.id)
+  execution.nextTask = 0
   journal.execution(execution, 'pending')
   books.touch(execution)
   submitting.add(execution, submission.groups)
 end
 
-submitting.start(4)
+submitting.start(5)
 local total = tonumber(submitting.text())
 local submissions, reply, fresh = {}, { 'ok' }, {}
 local named = {}
@@ -93,6 +95,9 @@ end
 local pool, depth = submitting.fullPool(fresh, tonumber(ARGV[3]))
 if pool then
   return { 'QUEUE_FULL', pool, depth }
+end
+if ARGV[4] == '1' then
+  return reply
 end
 for _, submission in ipairs(fresh) do
   create(submission)

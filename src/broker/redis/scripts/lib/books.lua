@@ -125,8 +125,8 @@ function books.flush()
     for name, change in pairs(execution.deltas) do
       if change ~= 0 then
         local value = call('HINCRBY', execution.key, name, int(change))
-        if name == 'running' then
-          execution.running = value
+        if name == 'running' or name == 'queued' then
+          execution[name] = value
         end
       end
     end
@@ -194,8 +194,8 @@ function books.finish(execution, state, reason)
   for _, name in ipairs({ 'blocked', 'waits', 'children', 'later', 'verifications', 'copied', 'running' }) do
     keys[#keys + 1] = execution.key .. ':' .. name
   end
-  unlinkAll(keys)
   verification.forgetReplicas(execution)
+  unlinkAll(keys)
   call('ZREM', PREFIX .. 'live', execution.id)
   local purgeAt = now + execution.retentionMs
   call('ZADD', PREFIX .. 'purge', int(purgeAt), execution.id)
@@ -205,7 +205,8 @@ function books.finish(execution, state, reason)
 end
 
 local function settleOne(execution)
-  if execution.isEnded or (execution.running and execution.running > 0 and not execution.hasFailures) then
+  local isBusy = (execution.running or 0) > 0 or (execution.queued or 0) > 0
+  if execution.isEnded or (isBusy and not execution.hasFailures) then
     return
   end
   local row = call(

@@ -2,7 +2,7 @@
 -- pending entry of one consumer, never both; XREADGROUP moves it in one step.
 --
 -- The reply: one array per lane, { execution, group, spec, kind, worker-side fields … }:
---   q: id, input, id, input …                                        tasks handed out for the first time
+--   q: task, input, task, input …                                    tasks handed out for the first time
 --   a: id, task, attempt, input, parents, results of parents …       tasks that came back or were released
 --   c: stream and id, task, start, end, attempt, careful, replica …  chunks and copies
 -- `spec` is the group's description, '' when the caller has it or when it is large (it is read apart).
@@ -11,9 +11,8 @@
 local SMALL_SPEC = 4096
 
 local function specOf(group, taking)
-  local bytes = count(call('HGET', group.key, 'specBytes'))
-  taking.room = taking.room - bytes
-  if taking.knownLane == group.lane or bytes > SMALL_SPEC then
+  taking.room = taking.room - group.specBytes
+  if taking.knownLane == group.lane or group.specBytes > SMALL_SPEC then
     return ''
   end
   return call('HGET', group.key, 'spec')
@@ -118,18 +117,24 @@ local function takeFresh(taking, group, quota)
   while group.has.queue and taken < quota and taking.room > 0 do
     local wanted = pageOf(taking, group, quota - taken)
     local entries = readNew(taking, group, 'q', wanted)
-    local lane = #entries > 0 and newLane(taking, group, 'q')
+    local found = #entries
+    local lane = found > 0 and newLane(taking, group, 'q')
+    local place = lane and #lane
     local texts = {}
-    for at, entry in ipairs(entries) do
-      local id, input = entry[1], entry[2][2]
-      lane[#lane + 1] = id
-      lane[#lane + 1] = input
-      taking.room = taking.room - #input
-      texts[at] = string.match(id, '^%d+')
+    local bytes = 0
+    for at = 1, found do
+      local entry = entries[at]
+      local task, input = string.sub(entry[1], 1, -3), entry[2][2]
+      lane[place + 1] = task
+      lane[place + 2] = input
+      place = place + 2
+      bytes = bytes + #input
+      texts[at] = task
     end
-    taken = taken + #entries
-    tellRunning(taking, group, texts, #entries)
-    if #entries < wanted then
+    taking.room = taking.room - bytes
+    taken = taken + found
+    tellRunning(taking, group, texts, found)
+    if found < wanted then
       break
     end
   end
@@ -297,28 +302,34 @@ local function takeTurns(taking, pools, ageingMs)
   return taken
 end
 
--- Leases for a session. `request`: max, room (bytes of texts), ageingMs, knownLane, waiting: '1' to be
--- called when there is work, if there is none now, '2' to be called no longer.
+-- Whether the session is called when there is work: '1' if it has found none, '2' no longer, '0' as before.
+local function waitForWork(session, waiting, taken)
+  if waiting == '0' then
+    return
+  end
+  for _, pool in ipairs(session.pools) do
+    if waiting == '1' and taken == 0 then
+      call('ZADD', ready.poolKey(pool) .. ':idle', int(now), session.id)
+    else
+      call('ZREM', ready.poolKey(pool) .. ':idle', session.id)
+    end
+  end
+end
+
+-- Leases for a session. `request`: max, room (bytes of texts), ageingMs, knownLane, waiting (see above).
 function claiming.claim(session, request)
   local taking = {
     session = session, reply = {}, lanes = {}, chunks = 0, max = request.max, room = request.room,
     knownLane = request.knownLane,
   }
   if session.isDraining or request.max <= 0 then
+    if request.waiting ~= '0' then
+      waitForWork(session, '2', 0)
+    end
     return taking.reply
   end
   local pools = openPools(session)
   takeReplicas(taking, pools)
-  local taken = takeTurns(taking, pools, request.ageingMs)
-  if request.waiting ~= '0' then
-    local isIdle = taken == 0 and request.waiting == '1'
-    for _, pool in ipairs(session.pools) do
-      if isIdle then
-        call('ZADD', ready.poolKey(pool) .. ':idle', int(now), session.id)
-      else
-        call('ZREM', ready.poolKey(pool) .. ':idle', session.id)
-      end
-    end
-  end
+  waitForWork(session, request.waiting, takeTurns(taking, pools, request.ageingMs))
   return taking.reply
 end

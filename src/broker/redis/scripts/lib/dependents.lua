@@ -71,3 +71,6 @@ function dependents.skip(execution, task)
     end
   end
 end
+
+-- Makes a blocked task ready whose parents have all completed, whatever `waits` says.
+dependents.start = startChild

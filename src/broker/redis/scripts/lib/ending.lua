@@ -11,6 +11,7 @@ function ending.endSession(session, reason)
   end
   local seenAt = call('ZSCORE', PREFIX .. 'sessions', session.id) or int(now)
   call('ZREM', PREFIX .. 'sessions', session.id)
+  call('HDEL', PREFIX .. 'unheard', session.id)
   call('ZADD', PREFIX .. 'ended-sessions', seenAt, session.id)
   call('HSET', session.key, 'state', reason, 'seenAt', seenAt)
   call('UNLINK', session.key .. ':held', session.key .. ':orders')

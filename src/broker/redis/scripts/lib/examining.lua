@@ -3,8 +3,9 @@
 -- ARGV[3] is 1 when what is found is to be mended, in the same step as it is found. A finding is told as its
 -- name, how often, how often it was mended, and where it was first.
 
-local isRepair = ARGV[3] == '1'
-local examining = { names = {}, found = {} }
+examining.isRepair = ARGV[3] == '1'
+examining.names = {}
+examining.found = {}
 
 -- `mend` (optional) sets it right; `times`: how often, when it is more than once.
 function examining.note(name, where, mend, times)
@@ -15,7 +16,7 @@ function examining.note(name, where, mend, times)
     examining.names[#examining.names + 1] = name
   end
   one.count = one.count + (times or 1)
-  if isRepair and mend then
+  if examining.isRepair and mend then
     one.mended = one.mended + (mend() or times or 1)
   end
 end
@@ -33,22 +34,22 @@ function examining.reply(...)
   return { 'ok', findings, ... }
 end
 
-local ITEM_STATES = { 'blocked', 'scheduled', 'queued', 'running', 'completed', 'failed', 'skipped' }
+examining.STATES = { 'blocked', 'scheduled', 'queued', 'running', 'completed', 'failed', 'skipped' }
 
 -- A text that is another one whenever the execution has moved: what was counted in several steps between two
 -- equal ones was counted at one moment.
 function examining.seal(execution)
   local last = call('XREVRANGE', execution.key .. ':events', '+', '-', 'COUNT', 1)[1]
-  local row = call('HMGET', execution.key, 'state', 'nextTask', 'groups', 'verifying', unpack(ITEM_STATES))
+  local row = call('HMGET', execution.key, 'state', 'nextTask', 'groups', 'verifying', unpack(examining.STATES))
   local parts = { last and last[1] or '' }
-  for at = 1, 4 + #ITEM_STATES do
+  for at = 1, 4 + #examining.STATES do
     parts[at + 1] = row[at] or ''
   end
   return table.concat(parts, ' ')
 end
 
 local function isWhole(group, kind)
-  local key = streamKey(group, kind)
+  local key = records.streamKey(group, kind)
   if call('EXISTS', key) == 0 then
     return false
   end
@@ -62,20 +63,41 @@ local function isWhole(group, kind)
   return false
 end
 
+local STREAM_PAGE = 1000
+
+-- A new consumer group would hand out what was answered and is still in the stream.
+local function dropAnswered(group)
+  local key, from = records.streamKey(group, 'q'), '-'
+  repeat
+    local page = call('XRANGE', key, from, '+', 'COUNT', STREAM_PAGE)
+    for _, entry in ipairs(page) do
+      if call('HEXISTS', group.execution.key .. ':results', string.match(entry[1], '^%d+')) == 1 then
+        call('XDEL', key, entry[1])
+      end
+    end
+    from = #page > 0 and '(' .. page[#page][1]
+  until #page < STREAM_PAGE
+end
+
 -- A stream that is not there, or has lost its consumer group, breaks every transition that reads it. It is left
--- out of sight, or made again: what was leased is then handed out once more, and the old leases are refused.
+-- out of sight; the script that says so makes it again: what was leased is then handed out once more, and the
+-- old leases are refused.
 local function lookAtStream(group, kind)
-  local name = STREAMS[kind]
+  local name = records.STREAMS[kind]
   if group.has[name] == isWhole(group, kind) then
     return
   end
   local wasKnown = group.has[name]
   group.has[name] = false
+  if not examining.tellsStreams then
+    return
+  end
   examining.note('stream-broken', name .. ' of ' .. group.lane, function()
     if wasKnown then
-      call('XGROUP', 'CREATE', streamKey(group, kind), group.pool, '0', 'MKSTREAM')
-    elseif not isWhole(group, kind) then
-      call('XGROUP', 'CREATE', streamKey(group, kind), group.pool, '0')
+      call('XGROUP', 'CREATE', records.streamKey(group, kind), group.pool, '0', 'MKSTREAM')
+      if kind == 'q' then
+        dropAnswered(group)
+      end
     end
     call('HSET', group.key, name, '1')
     group.has[name] = true
@@ -90,8 +112,8 @@ function examining.group(execution, no)
   end
   if not group.isExamined then
     group.isExamined = true
-    for _, kind in ipairs(KINDS) do
-      if group.has[STREAMS[kind]] or call('EXISTS', streamKey(group, kind)) == 1 then
+    for _, kind in ipairs(records.KINDS) do
+      if group.has[records.STREAMS[kind]] or call('EXISTS', records.streamKey(group, kind)) == 1 then
         lookAtStream(group, kind)
       end
     end
@@ -101,15 +123,15 @@ end
 
 -- The consumer that an entry is delivered to, or nil.
 function examining.holder(group, kind, id)
-  local found = group.has[STREAMS[kind]] and call('XPENDING', streamKey(group, kind), group.pool, id, id, 1)[1]
+  local found = group.has[records.STREAMS[kind]] and call('XPENDING', records.streamKey(group, kind), group.pool, id, id, 1)[1]
   return found and found[2]
 end
 
 -- An entry that should not be there goes, with what its holder is thought to hold.
 function examining.drop(group, kind, id)
   local session = records.session(examining.holder(group, kind, id) or '')
-  if call('XACK', streamKey(group, kind), group.pool, id) == 1 and session then
+  if call('XACK', records.streamKey(group, kind), group.pool, id) == 1 and session then
     books.hold(session, group, -1)
   end
-  call('XDEL', streamKey(group, kind), id)
+  call('XDEL', records.streamKey(group, kind), id)
 end

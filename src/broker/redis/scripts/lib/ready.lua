@@ -26,9 +26,13 @@ local function bucketOf(group)
   return bucket
 end
 
+ready.bucketOf = bucketOf
+
 local function lanesKey(execution, pool, bucket)
   return execution.key .. ':lanes:' .. pool .. UNIT .. bucket
 end
+
+ready.lanesKey = lanesKey
 
 local function nextTurnNumber()
   return call('HINCRBY', META, 'turn', 1)
@@ -123,7 +127,7 @@ end
 -- The group whose turn it is for the session, and how many leases it may give; nil when none is ready.
 function ready.nextTurn(session, pools, wanted, ageingMs)
   local best
-  local rivals = 0
+  local rivals, buckets = 0, 0
   for _, pool in ipairs(pools) do
     for _, bucket in ipairs(call('SMEMBERS', ready.poolKey(pool) .. ':buckets')) do
       local requires = string.match(bucket, '^%d+' .. UNIT .. '(.*)$') or ''
@@ -131,6 +135,8 @@ function ready.nextTurn(session, pools, wanted, ageingMs)
       if head then
         head.effective = math.min(MAX_PRIORITY, head.priority + math.floor((now - head.since) / ageingMs))
         local size = call('ZCARD', ready.poolKey(pool) .. ':bucket:' .. bucket)
+        head.isAlone = size == 1
+        buckets = buckets + 1
         if best == nil or head.effective > best.effective then
           rivals = size
         elseif head.effective == best.effective then
@@ -146,8 +152,10 @@ function ready.nextTurn(session, pools, wanted, ageingMs)
     return nil
   end
   local key = ready.poolKey(best.pool)
-  call('ZADD', key .. ':bucket:' .. best.bucket, nextTurnNumber(), best.id)
-  call('HSET', key .. ':since', best.bucket .. UNIT .. best.id, int(now))
+  if not best.isAlone or buckets > 1 then
+    call('ZADD', key .. ':bucket:' .. best.bucket, nextTurnNumber(), best.id)
+    call('HSET', key .. ':since', best.bucket .. UNIT .. best.id, int(now))
+  end
   local execution = records.execution(best.id)
   local lane = call('ZRANGE', lanesKey(execution, best.pool, best.bucket), 0, 0)
   return records.group(execution, lane[1]), math.max(MIN_QUOTA, math.ceil(wanted / rivals))

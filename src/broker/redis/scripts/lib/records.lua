@@ -47,7 +47,7 @@ function records.group(execution, no)
   end
   local row = call(
     'HMGET', key, 'pool', 'requires', 'first', 'count', 'length', 'maxInput', 'notBefore', 'timeoutMs', 'maxLosses',
-    'queue', 'again', 'chunks', 'linked', 'cursor'
+    'queue', 'again', 'chunks', 'linked', 'cursor', 'specBytes'
   )
   local group = {
     execution = execution,
@@ -71,6 +71,7 @@ function records.group(execution, no)
     },
     isLinked = row[13] == '1',
     cursor = count(row[14]),
+    specBytes = count(row[15]),
     deltas = {},
   }
   records.groups[key] = group

@@ -10,7 +10,7 @@
 -- what it touches, and the functions of a part that nobody calls are never made.
 local cursors, records, journal, ready, orders, books = {}, {}, {}, {}, {}, {}
 local leases, ranges, dependents, verification, claiming = {}, {}, {}, {}, {}
-local outcomes, submitting, ending = {}, {}, {}
+local outcomes, submitting, ending, examining, whereabouts = {}, {}, {}, {}, {}
 
 local fills = {}
 local unfilled = {

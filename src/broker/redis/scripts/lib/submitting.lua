@@ -68,7 +68,8 @@ end
 
 local function writeGroup(execution, definition)
   local no = execution.groups
-  local first = count(call('HGET', execution.key, 'nextTask'))
+  local first = execution.nextTask or count(call('HGET', execution.key, 'nextTask'))
+  execution.nextTask = first + definition.tasks
   local fields = { 'pool', definition.pool, 'requires', definition.requires, 'first', int(first), 'count',
     definition.tasks, 'specBytes', #definition.spec }
   for _, name in ipairs({ 'spec', 'retry', 'maxLosses', 'timeoutMs', 'maxInput', 'length', 'chunk',
@@ -85,8 +86,13 @@ local function writeGroup(execution, definition)
     fields[#fields + 1] = int(now + delayMs)
     call('ZADD', PREFIX .. 'due', int(now + delayMs), 'g:' .. no .. '::' .. execution.id)
   end
+  if not definition.length and not definition.isLinked then
+    call('XGROUP', 'CREATE', execution.key .. ':queue:' .. no, definition.pool, '0', 'MKSTREAM')
+    fields[#fields + 1] = 'queue'
+    fields[#fields + 1] = '1'
+  end
   call('HSET', execution.key .. ':group:' .. no, unpack(fields))
-  call('HSET', execution.key, 'nextTask', int(first + definition.tasks), 'groups', no + 1)
+  call('HSET', execution.key, 'nextTask', int(execution.nextTask), 'groups', no + 1)
   if no == 1 then
     call('ZADD', execution.key .. ':groups', 0, '0')
   end
@@ -165,7 +171,6 @@ local function addTasks(group, definition)
   local counts = { ready = 0, blocked = 0, skipped = 0 }
   local stream = records.streamKey(group, 'q')
   if not definition.isLinked then
-    records.ensureStream(group, 'q')
     for at = 0, definition.tasks - 1 do
       call('XADD', stream, group.first + at .. '-1', 'input', ARGV[definition.from + at])
     end

@@ -16,6 +16,8 @@ local function openField(group, start)
   return group.no .. ':' .. int(start) .. ':' .. group.execution.id
 end
 
+verification.openField = openField
+
 local function reportKey(execution)
   return execution.key .. ':report'
 end
@@ -40,6 +42,8 @@ end
 local function replicaMember(group, start, replica)
   return group.no .. ':' .. int(start) .. ':' .. int(replica) .. ':' .. group.execution.id
 end
+
+verification.replicaMember = replicaMember
 
 local function queueReplica(group, start, last, replica, tries)
   local content = { int(last), int(tries.attempt), int(tries.failures), int(tries.losses), tries.isCareful and '1' or '0' }

@@ -3,8 +3,6 @@
 -- A task is completed in `results`; else what its try says; else `blocked`; else an entry of its group's queue.
 -- A task that is nowhere has vanished: nothing will ever run it, and its execution would never end.
 
-local taskStates = {}
-
 local function lookup(key, tasks)
   local found = {}
   for at, value in ipairs(call('HMGET', key, unpack(tasks))) do
@@ -14,9 +12,9 @@ local function lookup(key, tasks)
 end
 
 -- What is known of the tasks `first` … `last` (at most some thousand) of a group.
-function taskStates.read(group, first, last)
+function whereabouts.read(group, first, last)
   local key = group.execution.key
-  local facts = { tasks = {}, entries = {}, owners = {} }
+  local facts = { tasks = {}, entries = {}, waiting = {}, owners = {} }
   for task = first, last do
     facts.tasks[#facts.tasks + 1] = int(task)
   end
@@ -24,9 +22,13 @@ function taskStates.read(group, first, last)
     facts[name] = lookup(key .. ':' .. name, facts.tasks)
   end
   if group.has.queue then
-    local stream, from, to = streamKey(group, 'q'), int(first) .. '-1', int(last) .. '-1'
+    local stream, from, to = records.streamKey(group, 'q'), int(first) .. '-1', int(last) .. '-1'
+    local delivered = records.lastDelivered(group)
     for _, entry in ipairs(call('XRANGE', stream, from, to)) do
-      facts.entries[string.match(entry[1], '^%d+')] = true
+      local task = string.match(entry[1], '^%d+')
+      facts.entries[task] = true
+      -- What was handed out and answered may still lie in the stream.
+      facts.waiting[task] = tonumber(task) > delivered
     end
     for _, pending in ipairs(call('XPENDING', stream, group.pool, from, to, #facts.tasks)) do
       facts.owners[string.match(pending[1], '^%d+')] = pending[2]
@@ -42,18 +44,17 @@ local function entryState(group, owner)
   return group.notBefore and 'scheduled' or 'queued'
 end
 
--- The entry, in `again`, that a try names: whether it is there, and who holds it.
+-- The entry in `again` that a try names, if it is there, and who holds it.
 local function entryOfTry(group, try)
   local id = string.match(try, '"entry":"a([%d-]+)"')
-  if not id or not group.has.again then
+  if not id or not group.has.again or #call('XRANGE', records.streamKey(group, 'a'), id, id) == 0 then
     return nil
   end
-  local isThere = #call('XRANGE', streamKey(group, 'a'), id, id) == 1
-  return isThere and id, examining.holder(group, 'a', id), id
+  return id, examining.holder(group, 'a', id)
 end
 
 -- The task's state, or 'vanished'; and the entry in `again` that goes with it, where there is one.
-function taskStates.of(group, task, facts)
+function whereabouts.of(group, task, facts)
   local try = facts.tries[task]
   if facts.results[task] then
     return 'completed', try and entryOfTry(group, try)
@@ -71,14 +72,14 @@ function taskStates.of(group, task, facts)
   elseif facts.blocked[task] then
     return 'blocked'
   end
-  if facts.entries[task] then
+  if facts.waiting[task] or (facts.entries[task] and facts.owners[task]) then
     return entryState(group, facts.owners[task])
   end
   return 'vanished'
 end
 
 -- How a parent stands: 'open', 'completed' or 'dead'.
-function taskStates.parent(execution, parent)
+function whereabouts.parent(execution, parent)
   local group = records.groupOfTask(execution, parent)
   if group.length then
     local row = call('HMGET', group.key, 'queued', 'running', 'scheduled', 'failed')
