@@ -23,8 +23,8 @@ export interface RedisWorkers {
   readonly client: Client;
   /** Those that were started and not killed through `kill`, by name. */
   readonly alive: ReadonlyMap<string, LocalWorker>;
-  /** One more worker process. */
-  start(name: string, settings?: Partial<Settings>): LocalWorker;
+  /** One more worker process; by default at the same address. */
+  start(name: string, ownAddress?: string): LocalWorker;
   /** Signals a worker; one that is killed is forgotten. */
   kill(name: string, signal: NodeJS.Signals): void;
   /** Resolves when each living worker has run a task: its session is open, its runner warm, the module there. */
@@ -60,8 +60,8 @@ export async function startRedisWorkers(t: TestContext, options: RedisWorkersOpt
   const alive = new Map<string, LocalWorker>();
   const pools: LocalWorkers[] = [];
   cleanup(() => Promise.all(pools.map((pool) => pool.stop({ patienceMs: 2_000 }))));
-  const start = (namePrefix: string, settings: Partial<Settings> = {}): LocalWorker => {
-    const pool = startLocalWorkers({ address, count: 1, namePrefix, log, settings: { ...shared, ...settings } });
+  const start = (namePrefix: string, ownAddress = address): LocalWorker => {
+    const pool = startLocalWorkers({ address: ownAddress, count: 1, namePrefix, log, settings: shared });
     pools.push(pool);
     const [worker] = pool.workers;
     assert.ok(worker !== undefined);

@@ -4,7 +4,8 @@ import type { BrokerSettings } from "../settings.ts";
 import type { Clock } from "../../util/clock.ts";
 import type { Reply } from "./link/link.ts";
 import type { ScriptName } from "./scripts.ts";
-import type { ScriptArgument, Shard } from "./shard.ts";
+import { Attention } from "./attention.ts";
+import { reachable, type ScriptArgument, type Shard } from "./shard.ts";
 import type { Wakes } from "./wakes.ts";
 
 export interface DutiesOptions {
@@ -19,16 +20,16 @@ export interface DutiesOptions {
   readonly listeningMs: (shard: Shard) => number;
 }
 
-/** After a restart or a fail-over everybody's connection is gone; workers have this long to come back before theirs counts. */
-const COMEBACK_MS = 2_000;
-
 export class Duties {
   readonly #options: DutiesOptions;
   /** Whose channel is open: how others see that a holder is still connected. */
   readonly #holders = new Set<string>();
+  readonly #attention: ReadonlyMap<Shard, Attention>;
 
   constructor(options: DutiesOptions) {
+    const { shards, listeningMs } = options;
     this.#options = options;
+    this.#attention = new Map(shards.map((shard) => [shard, new Attention(() => listeningMs(shard))]));
   }
 
   async lead({ lease, holder, ttlMs }: LeadParams): Promise<LeadReply> {
@@ -43,14 +44,15 @@ export class Duties {
   }
 
   reapSessions(limit: number): Promise<DutyReply> {
-    const { settings, socketGraceMs, listeningMs } = this.#options;
-    const { deadAfterMs } = settings;
-    const args = (shard: Shard): ScriptArgument[] => {
-      const heardMs = listeningMs(shard);
-      const [judgesSilence, countsListeners] = [heardMs >= deadAfterMs, heardMs >= COMEBACK_MS];
-      return [limit, deadAfterMs, judgesSilence ? "1" : "0", countsListeners ? "1" : "0", socketGraceMs];
+    const { settings, socketGraceMs } = this.#options;
+    const run = async (shard: Shard): Promise<Reply[]> => {
+      const attention = this.#attention.get(shard) as Attention;
+      const args = (): ScriptArgument[] => attention.reapArguments({ ...settings, limit, socketGraceMs });
+      const reply = await shard.run("reap-sessions", args);
+      attention.answered(Number(reply[4]));
+      return reply;
     };
-    return this.#all("reap-sessions", args, most);
+    return this.#everywhere(run, most);
   }
 
   promoteDue(limit: number): Promise<DutyReply> {
@@ -83,16 +85,19 @@ export class Duties {
     );
   }
 
+  #all(name: ScriptName, args: (shard: Shard) => readonly ScriptArgument[]): Promise<DutyReply> {
+    return this.#everywhere((shard) => shard.run(name, args(shard)), sum);
+  }
+
   /**
-   * Runs a duty in all shards; the replies are { handled, more, ms until the next }. The time of the next
-   * is told on our clock, by which the caller waits: the server's may go wrong by any amount.
+   * Runs a duty in all shards that are there; the replies are { handled, more, ms until the next }. The time
+   * of the next is told on our clock, by which the caller waits: the server's may go wrong by any amount.
    */
-  async #all(
-    name: ScriptName,
-    args: (shard: Shard) => readonly ScriptArgument[],
-    total: (handled: readonly number[]) => number = sum,
+  async #everywhere(
+    run: (shard: Shard) => Promise<Reply[]>,
+    total: (handled: readonly number[]) => number,
   ): Promise<DutyReply> {
-    const replies = await Promise.all(this.#options.shards.map((shard) => shard.run(name, args(shard))));
+    const replies = await Promise.all(reachable(this.#options.shards).map(run));
     const next = Math.min(...replies.map(([, , , ms]) => (ms === undefined || ms === "" ? Infinity : Number(ms))));
     return {
       handled: total(replies.map(([, handled]) => Number(handled))),

@@ -1,12 +1,14 @@
 /**
- * The transitions: one Lua script each, in `scripts/`, on top of the library in `scripts/lib/`.
+ * The transitions: one Lua file each, in `scripts/`, on top of the library in `scripts/lib/`.
  *
- * A script names the parts of the library that it may need by lines `-- @include lib/NAME`; they are put
- * in their place here, each as a function that fills the part's table (lib/shard.lua). The first line of what a server gets says which of the newer commands it has,
- * because that was asked once (link) and is not to be guessed inside.
+ * A file names the parts of the library that it may need by lines `-- @include lib/NAME`. Servers get
+ * the transitions in one of two forms (docs/decisions/0009):
+ *  - as one library of functions, which is loaded once, where the server has functions (Redis 7);
+ *  - else as scripts, each of which brings along the parts that it names.
+ * Whether a server has a newer command is asked once (link) and told in the first line, not guessed inside.
  */
 import { readFileSync } from "node:fs";
-import { makeScript, type Script } from "./link/script.ts";
+import { type FunctionLibrary, makeLibrary, makeScript, type Script } from "./link/script.ts";
 
 const SCRIPT_NAMES = [
   "cancel",
@@ -50,7 +52,17 @@ const SCRIPT_NAMES = [
 
 export type ScriptName = (typeof SCRIPT_NAMES)[number];
 
-export type Scripts = Readonly<Record<ScriptName, Script>>;
+/** One transition in both forms. */
+export interface Transition {
+  readonly script: Script;
+  /** Its name in the library of functions. */
+  readonly functionName: string;
+}
+
+export interface Transitions {
+  readonly library: FunctionLibrary;
+  readonly byName: Readonly<Record<ScriptName, Transition>>;
+}
 
 export interface ServerCommands {
   readonly hasXackdel: boolean;
@@ -59,18 +71,70 @@ export interface ServerCommands {
 const INCLUDE = /^-- @include lib\/([\w-]+)\n/gm;
 /** The part that all others stand on: it is there at once, the others when they are first used. */
 const BASE = "shard";
+/** New work is refused by a server whose memory is full; everything else goes on. */
+const REFUSED_WITHOUT_MEMORY: readonly ScriptName[] = ["submit", "extend"];
+/** They write nothing, and so no server refuses them. */
+const READS: readonly ScriptName[] = ["heard-until", "list-held", "list-tasks", "read-events", "read-results"];
 
-export function loadScripts({ hasXackdel }: ServerCommands): Scripts {
-  const entries = SCRIPT_NAMES.map((name) => {
-    const text = readFile(name).replace(INCLUDE, (_, part: string) => included(part));
-    return [name, makeScript(name, `local HAS_XACKDEL = ${hasXackdel}\n${text}`)];
-  });
-  return Object.fromEntries(entries) as Scripts;
+export function loadTransitions(commands: ServerCommands): Transitions {
+  const files = SCRIPT_NAMES.map((name) => ({ name, text: readFile(name) }));
+  const library = makeLibrary("holdfast", (libraryName) => libraryText(libraryName, files, commands));
+  const byName = files.map(({ name, text }) => [
+    name,
+    { script: makeScript(name, scriptText(name, text, commands)), functionName: functionName(library.name, name) },
+  ]);
+  return { library, byName: Object.fromEntries(byName) as Transitions["byName"] };
 }
 
-function included(part: string): string {
-  const text = readFile(`lib/${part}`);
-  return part === BASE ? `${text}\n` : `part(${part}, function()\n${text}end)\n`;
+function firstLine({ hasXackdel }: ServerCommands, form: "library" | "script"): string {
+  return `local HAS_XACKDEL, IS_LIBRARY = ${hasXackdel}, ${form === "library"}\n`;
+}
+
+function scriptText(name: ScriptName, text: string, commands: ServerCommands): string {
+  const goesOn = ![...REFUSED_WITHOUT_MEMORY, ...READS].includes(name);
+  const parts = [...text.matchAll(INCLUDE)].map(([, part = ""]) => part).filter((part) => part !== BASE);
+  return [
+    firstLine(commands, "script"),
+    "local KEYS, ARGV = KEYS, ARGV\n",
+    readFile(`lib/${BASE}`),
+    ...parts.map(lazyPart),
+    `startScript(${goesOn})\n`,
+    text.replace(INCLUDE, ""),
+  ].join("");
+}
+
+function libraryText(
+  libraryName: string,
+  files: readonly { readonly name: ScriptName; readonly text: string }[],
+  commands: ServerCommands,
+): string {
+  const parts = new Set(files.flatMap(({ text }) => [...text.matchAll(INCLUDE)].map(([, part = ""]) => part)));
+  parts.delete(BASE);
+  const functions = files.map(({ name, text }) => {
+    const flags = REFUSED_WITHOUT_MEMORY.includes(name) ? "" : "'allow-oom'";
+    return `redis.register_function{ function_name = '${functionName(libraryName, name)}', flags = { ${flags} },
+callback = function(keys, args)
+KEYS, ARGV = keys, args
+startScript(false)
+${text.replace(INCLUDE, "")}end }
+`;
+  });
+  return [
+    `#!lua name=${libraryName}\n`,
+    firstLine(commands, "library"),
+    "local KEYS, ARGV\n",
+    readFile(`lib/${BASE}`),
+    ...[...parts].map(lazyPart),
+    ...functions,
+  ].join("");
+}
+
+function functionName(libraryName: string, name: ScriptName): string {
+  return `${libraryName}_${name.replaceAll("-", "_")}`;
+}
+
+function lazyPart(part: string): string {
+  return `part(${part}, function()\n${readFile(`lib/${part}`)}end)\n`;
 }
 
 function readFile(name: string): string {

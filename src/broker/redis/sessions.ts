@@ -26,7 +26,7 @@ import { type LeaseLane, readLane } from "./claim-reply.ts";
 import { type CommitPart, commitPart } from "./commit-arguments.ts";
 import { KnownLeases } from "./known-leases.ts";
 import type { Reply } from "./link/link.ts";
-import { AnswerLost, type ScriptArgument, type Shard } from "./shard.ts";
+import { AnswerLost, reachable, type ScriptArgument, type Shard } from "./shard.ts";
 import { Cache } from "./spec-cache.ts";
 import { UNIT } from "./submit-arguments.ts";
 import { parseRef, refText } from "./tokens.ts";
@@ -132,11 +132,13 @@ export class Sessions {
 
   async heartbeat(id: string): Promise<Directives> {
     const session = await this.#find(id);
-    const replies = await this.#everywhere(id, (shard) => shard.run("heartbeat", [id, "1"]));
     const gathered = nothing();
-    replies.forEach(([, draining, stops], at) => {
-      addOrders(gathered, this.#known(session, at), draining, stops);
-    });
+    const beat = async (shard: Shard): Promise<void> => {
+      const [, draining, stops] = await this.#alive(id, shard.run("heartbeat", [id, "1"]));
+      addOrders(gathered, this.#known(session, shard), draining, stops);
+    };
+    // A shard that is away must not keep the others from hearing it.
+    await Promise.all(reachable(this.#options.shards).map(beat));
     return { cancel: gathered.cancel, drain: gathered.drain };
   }
 
@@ -286,6 +288,8 @@ export class Sessions {
         return;
       } catch (thrown) {
         if (!(thrown instanceof AnswerLost)) throw thrown;
+        // What the others have must not wait until this one is back.
+        if (this.#options.shards.length > 1) return;
       }
     }
   }
@@ -368,9 +372,8 @@ export class Sessions {
 
   async #askShards(session: LocalSession, asking: Asking, gathered: Gathered): Promise<void> {
     const { shards } = this.#options;
-    const from = session.nextShard;
-    for (let step = 0; step < shards.length; step += 1) {
-      const shard = shards[(from + step) % shards.length] as Shard;
+    const inTurn = [...shards.slice(session.nextShard), ...shards.slice(0, session.nextShard)];
+    for (const [step, shard] of reachable(inTurn).entries()) {
       const max = asking.max - gathered.leases.length;
       if (max <= 0 && step > 0) return;
       const waiting = asking.waiting === "1" && gathered.leases.length > 0 ? "2" : asking.waiting;
@@ -424,7 +427,8 @@ export class Sessions {
     if (answered[0] !== "SESSION_LOST") return answered;
     this.#forget(id);
     const { shards } = this.#options;
-    if (shards.length > 1) await Promise.all(shards.map((shard) => shard.run("session-close", [id, "lost"])));
+    if (shards.length > 1)
+      await Promise.allSettled(reachable(shards).map((shard) => shard.run("session-close", [id, "lost"])));
     throw new HoldfastError("SESSION_LOST", { session: id });
   }
 

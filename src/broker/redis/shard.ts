@@ -12,7 +12,7 @@
 import { HoldfastError } from "../../errors/index.ts";
 import { type Clock, sleep } from "../../util/clock.ts";
 import { type Link, LinkBroken, RedisRefusal, type Reply } from "./link/link.ts";
-import { loadScripts, type ScriptName, type Scripts } from "./scripts.ts";
+import { loadTransitions, type ScriptName, type Transitions } from "./scripts.ts";
 
 export interface ShardOptions {
   readonly no: number;
@@ -44,7 +44,9 @@ export class Shard {
   /** Of all its keys. */
   readonly prefix: string;
   readonly #options: ShardOptions;
-  readonly #scripts = new Map<boolean, Scripts>();
+  readonly #transitions = new Map<boolean, Transitions>();
+  /** The server has functions, but this user may not load them. */
+  #mayNotLoad = false;
 
   constructor(options: ShardOptions) {
     this.#options = options;
@@ -66,12 +68,12 @@ export class Shard {
     how: { readonly once?: boolean } = {},
   ): Promise<Reply[]> {
     const { time, random } = this.#options;
-    return (await this.#persist(() => {
-      const all = [time === undefined ? "" : String(time()), String(random())].concat(
-        (typeof args === "function" ? args() : args) as string[],
-      );
-      return this.link.run(this.#script(name), [`${this.prefix}meta`], asTexts(all));
-    }, how.once === true)) as Reply[];
+    const call = (): Promise<Reply> => {
+      const given = typeof args === "function" ? args() : args;
+      const all = [time === undefined ? "" : String(time()), String(random())].concat(given as string[]);
+      return this.#call(name, asTexts(all));
+    };
+    return (await this.#persist(call, how.once === true)) as Reply[];
   }
 
   /** One command that may be repeated. Errors as for `run`. */
@@ -84,14 +86,24 @@ export class Shard {
     return pairs(await this.send("HGETALL", this.prefix + key));
   }
 
-  #script(name: ScriptName): ReturnType<typeof loadScripts>[ScriptName] {
-    const { hasXackdel } = this.link.server;
-    let scripts = this.#scripts.get(hasXackdel);
-    if (scripts === undefined) {
-      scripts = loadScripts({ hasXackdel });
-      this.#scripts.set(hasXackdel, scripts);
+  /** By function where the server has them and lets us, else by script. */
+  async #call(name: ScriptName, args: readonly string[]): Promise<Reply> {
+    const { hasXackdel, hasFunctions } = this.link.server;
+    let transitions = this.#transitions.get(hasXackdel);
+    if (transitions === undefined) {
+      transitions = loadTransitions({ hasXackdel });
+      this.#transitions.set(hasXackdel, transitions);
     }
-    return scripts[name];
+    const { script, functionName } = transitions.byName[name];
+    const keys = [`${this.prefix}meta`];
+    if (!hasFunctions || this.#mayNotLoad) return this.link.run(script, keys, args);
+    try {
+      return await this.link.call(transitions.library, functionName, { keys, args });
+    } catch (thrown) {
+      if (!(thrown instanceof RedisRefusal && thrown.code === "NOPERM")) throw thrown;
+      this.#mayNotLoad = true;
+      return this.link.run(script, keys, args);
+    }
   }
 
   async #persist(call: () => Promise<Reply>, once: boolean): Promise<Reply> {
@@ -131,6 +143,12 @@ export class Shard {
         return new HoldfastError("INTERNAL", { problem: thrown.text }, { cause: thrown });
     }
   }
+}
+
+/** Those whose server is there now; all of them when none is: then there is nothing but to wait. */
+export function reachable(shards: readonly Shard[]): readonly Shard[] {
+  const there = shards.filter(({ link }) => link.isUp);
+  return there.length > 0 ? there : shards;
 }
 
 /** What all keys of a shard begin with: the hash tag keeps them together in a cluster. */

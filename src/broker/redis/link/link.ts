@@ -22,7 +22,8 @@
  * - It is stopped, or a partition swallows bytes: nothing is heard for `replyTimeoutMs`; the same.
  * - It loads its data, is no master any more, has handed our slot on, or its cluster is down: the
  *   command that was told so has LinkBroken{sent: false}, and the link goes down.
- * - Its scripts are forgotten (restart, fail-over, SCRIPT FLUSH): run() sends the text again.
+ * - Its scripts are forgotten (restart, fail-over, SCRIPT FLUSH): run() sends the text again. So does
+ *   call() after a FUNCTION FLUSH.
  */
 import { HoldfastError } from "../../../errors/index.ts";
 import type { Logger } from "../../../telemetry/log.ts";
@@ -30,7 +31,7 @@ import { type Clock, sleep } from "../../../util/clock.ts";
 import { type Connection, type ConnectionOptions, dial, type Reply } from "./connection.ts";
 import { MasterFinder } from "./find-master.ts";
 import { isLasting, LinkBroken, RedisRefusal } from "./link-errors.ts";
-import type { Script } from "./script.ts";
+import type { FunctionLibrary, Script } from "./script.ts";
 import { greet, type Greeting, type ServerFacts } from "./server-facts.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { describeNode, describeTarget, type RedisTarget } from "./target.ts";
@@ -59,6 +60,12 @@ export interface LinkOptions {
   readonly patienceMs?: number;
 }
 
+/** What a script or a function is given. */
+export interface Keyed {
+  readonly keys: readonly string[];
+  readonly args: readonly (string | Buffer)[];
+}
+
 export interface Link {
   /**
    * One command. Rejects with LinkBroken or RedisRefusal. Calls of one turn of the event loop travel
@@ -70,6 +77,11 @@ export interface Link {
    * their order, except around a SCRIPT FLUSH by somebody else.
    */
   run(script: Script, keys: readonly string[], args: readonly (string | Buffer)[]): Promise<Reply>;
+  /**
+   * A function of a library, which is loaded where the server does not know it (any more). Only for servers
+   * that have functions. Order as for `run`. Rejects as `send`.
+   */
+  call(library: FunctionLibrary, name: string, how: Keyed): Promise<Reply>;
   /** Resolves when up. Rejects with BROKER_UNREACHABLE after `patienceMs`, BROKER_CLOSED after close. */
   ready(patienceMs: number): Promise<void>;
   /**
@@ -191,6 +203,17 @@ class RedisLink implements Link {
     return pair.commands.send(bySha).catch((thrown: unknown) => {
       if (thrown instanceof RedisRefusal && thrown.code === "NOSCRIPT") return byText();
       throw thrown;
+    });
+  }
+
+  call(library: FunctionLibrary, name: string, { keys, args }: Keyed): Promise<Reply> {
+    const pair = this.#pair;
+    if (pair === undefined) return Promise.reject(this.#notUp());
+    const command = ["FCALL", name, String(keys.length), ...keys].concat(args as string[]);
+    return pair.commands.send(command).catch(async (thrown: unknown) => {
+      if (!(thrown instanceof RedisRefusal && /function not found/i.test(thrown.text))) throw thrown;
+      await loadLibrary(pair.commands, library);
+      return pair.commands.send(command);
     });
   }
 
@@ -343,6 +366,15 @@ class RedisLink implements Link {
     return thrown.code === "ERR" && !/AUTH|password/.test(thrown.text)
       ? this.#unreachable()
       : new HoldfastError("UNAUTHORIZED", { url: this.#url, problem: thrown.text }, { cause: thrown });
+  }
+}
+
+/** Somebody else may have loaded it just now. */
+async function loadLibrary(connection: Connection, { text }: FunctionLibrary): Promise<void> {
+  try {
+    await connection.send(["FUNCTION", "LOAD", text]);
+  } catch (thrown) {
+    if (!(thrown instanceof RedisRefusal && /already exists/i.test(thrown.text))) throw thrown;
   }
 }
 

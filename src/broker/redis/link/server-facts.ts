@@ -13,6 +13,8 @@ export interface ServerFacts {
   readonly startedAt: number;
   /** Commands that newer servers have; asked for, never guessed from the version. */
   readonly hasXackdel: boolean;
+  /** Functions (FCALL), beside scripts. */
+  readonly hasFunctions: boolean;
   /** It writes an append-only file. Undefined: it does not say. */
   readonly appendonly: boolean | undefined;
 }
@@ -30,11 +32,12 @@ export interface Greeting {
  * The user needs no right beyond +hello +info, and +command to have newer commands used.
  */
 export async function greet(connection: Connection, clock: Clock): Promise<Greeting> {
-  const [helloReply, serverReply, persistenceReply, hasXackdel] = await Promise.all([
+  const [helloReply, serverReply, persistenceReply, hasXackdel, hasFunctions] = await Promise.all([
     connection.send(["HELLO", "2"]),
     connection.send(["INFO", "server"]),
     connection.send(["INFO", "persistence"]),
     hasCommand(connection, "XACKDEL"),
+    hasCommand(connection, "FCALL"),
   ]);
   const hello = pairs(helloReply);
   const server = infoFields(serverReply);
@@ -49,6 +52,7 @@ export async function greet(connection: Connection, clock: Clock): Promise<Greet
       runId: server.get("run_id") ?? "",
       startedAt: clock.now() - Number(server.get("uptime_in_seconds") ?? 0) * 1_000,
       hasXackdel,
+      hasFunctions,
       appendonly: aofEnabled === undefined ? undefined : aofEnabled === "1",
     },
     mode: modeOf(hello.get("mode")),

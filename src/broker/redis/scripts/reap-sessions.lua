@@ -3,11 +3,15 @@
 -- Each worker listens on a channel of its own for as long as its process is connected, so the number of its listeners
 -- says whether it still is. One that is gone for `grace` is not coming back.
 --
+-- Callers ask all the time. When one asks much later than it was answered last, the server stood still, or the caller did:
+-- what workers have said meanwhile may not have been read yet, so nobody is judged.
+--
 -- KEYS[1]   the shard's `meta`
 -- ARGV      [1] now (ms or ''), [2] random, [3] most sessions, [4] silence after which one is dead (ms), [5] 1: judge
 --           silence (0: the server, or we, were away just now and could not hear), [6] 1: look at the listeners,
---           [7] grace of a lost connection (ms)
--- Returns   { 'ok', sessions ended, 1 when more wait, ms until the next may be dead ('' for never) }
+--           [7] grace of a lost connection (ms), [8] when the caller was answered last (ms since 1970, '' for never),
+--           [9] time after which that is long ago (ms)
+-- Returns   { 'ok', sessions ended, 1 when more wait, ms until the next may be dead ('' for never), now (ms since 1970) }
 -- Invariant Two that reap at once are as good as one.
 
 -- @include lib/shard
@@ -26,6 +30,8 @@ local limit, deadAfterMs = tonumber(ARGV[3]), tonumber(ARGV[4])
 local handled = 0
 local nextAt
 
+local stoodStill = ARGV[8] ~= '' and now - tonumber(ARGV[8]) > tonumber(ARGV[9])
+
 local function comesAt(at)
   nextAt = nextAt and math.min(nextAt, at) or at
 end
@@ -43,7 +49,7 @@ end
 
 local silentBefore = now - deadAfterMs
 local silent = {}
-if ARGV[5] == '1' then
+if ARGV[5] == '1' and not stoodStill then
   silent = call('ZRANGEBYSCORE', PREFIX .. 'sessions', '-inf', int(silentBefore), 'LIMIT', 0, limit + 1)
 end
 for at = 1, math.min(limit, #silent) do
@@ -76,7 +82,7 @@ local function reapUnheard(ids, grace)
   end
 end
 
-if ARGV[6] == '1' then
+if ARGV[6] == '1' and not stoodStill then
   local ids = call('ZRANGE', PREFIX .. 'sessions', 0, -1)
   for from = 1, #ids, CHANNELS do
     reapUnheard({ unpack(ids, from, math.min(#ids, from + CHANNELS - 1)) }, tonumber(ARGV[7]))
@@ -87,4 +93,4 @@ local first = call('ZRANGE', PREFIX .. 'sessions', 0, 0, 'WITHSCORES')
 if first[2] then
   comesAt(tonumber(first[2]) + deadAfterMs)
 end
-return { 'ok', handled, #silent > limit and 1 or 0, nextAt and int(nextAt - now) or '' }
+return { 'ok', handled, #silent > limit and 1 or 0, nextAt and int(nextAt - now) or '', int(now) }

@@ -1,9 +1,11 @@
 -- Counting (promise 2): items move between states; groups, executions and pools are counted once, when
 -- the transition is written. An execution that has nothing left ends in the same step.
 
-books.groups = {}
-books.pools = {}
-books.touched = {}
+eachCall(function()
+  books.groups = {}
+  books.pools = {}
+  books.touched = {}
+end)
 
 
 local function add(deltas, name, items)
@@ -46,7 +48,6 @@ end
 -- Leases of a session in a group: how many more, or fewer.
 function books.hold(session, group, leases)
   add(session.held, group.lane, leases)
-  books.held = true
 end
 
 local function waitingOf(deltas)

@@ -3,9 +3,11 @@
 -- ARGV[3] is 1 when what is found is to be mended, in the same step as it is found. A finding is told as its
 -- name, how often, how often it was mended, and where it was first.
 
-examining.isRepair = ARGV[3] == '1'
-examining.names = {}
-examining.found = {}
+eachCall(function()
+  examining.isRepair = ARGV[3] == '1'
+  examining.names = {}
+  examining.found = {}
+end)
 
 -- `mend` (optional) sets it right; `times`: how often, when it is more than once.
 function examining.note(name, where, mend, times)

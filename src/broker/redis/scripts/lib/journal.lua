@@ -5,8 +5,11 @@
 -- stream `commits` counts the results of an execution, so that a reader may stop within an event: the
 -- id is one more than the number of results before, and the entry names the event that tells of them.
 
-journal.drafts = {}
-journal.last = {}
+eachCall(function()
+  journal.drafts = {}
+  journal.last = {}
+end)
+
 local MAX_EVENT_ENTRIES = 1000
 
 -- `text`: entries of a JSON array without its brackets, `items` of them. `results`: of a completed

@@ -193,12 +193,16 @@ end
 
 -- ── Failures ────────────────────────────────────────────────────────────────────────────────────
 
-local randoms = { state = nil }
+local randomState
+
+eachCall(function()
+  randomState = nil
+end)
 
 -- 0 ≤ x < 1: a small generator that the caller's number seeds, for scripts that need several.
 local function random()
-  randoms.state = ((randoms.state or math.floor(count(ARGV[2]) * 2147483647)) * 16807 + 12345) % 2147483647
-  return randoms.state / 2147483647
+  randomState = ((randomState or math.floor(count(ARGV[2]) * 2147483647)) * 16807 + 12345) % 2147483647
+  return randomState / 2147483647
 end
 
 -- The group's policy; the same arithmetic as src/core/retry.ts. Returns nil (dead letter) or a delay.

@@ -8,7 +8,10 @@
 --   start, end ('' for tasks), duration (ms), result record or chunk values, partial, failure (JSON) or failures (JSON
 --   [{ item, class, text }]), class, culprit, output (JSON), sampled (0|1)
 
-outcomes.hasFailures = false
+eachCall(function()
+  outcomes.hasFailures = false
+end)
+
 local nextArgument = 1
 
 function outcomes.start(at)

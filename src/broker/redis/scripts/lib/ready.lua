@@ -10,7 +10,10 @@
 -- takes out as many as it has work for and calls them on their own channels. A call that nobody
 -- hears goes to the next one.
 
-ready.wakes = {}
+eachCall(function()
+  ready.wakes = {}
+end)
+
 local MAX_PRIORITY = 10
 local MIN_QUOTA = 64
 

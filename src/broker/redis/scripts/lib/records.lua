@@ -1,8 +1,10 @@
 -- Executions, groups and sessions as this script sees them: read once, kept for its duration.
 
-records.executions = {}
-records.groups = {}
-records.sessions = {}
+eachCall(function()
+  records.executions = {}
+  records.groups = {}
+  records.sessions = {}
+end)
 
 -- The execution, or false when there is none.
 function records.execution(id)

@@ -1,4 +1,9 @@
--- What every script starts from: the shard's keys, the broker's clock, and the numbers it hands out.
+-- What every transition starts from: the shard's keys, the broker's clock, and the numbers it hands out.
+--
+-- The library is loaded in one of two ways (scripts.ts). As functions of the server, where it has them:
+-- once, and then called by name. As scripts, where it has not: each script brings the library along, and
+-- what it touches of it is made anew with every call. So nothing may be kept from one call to the next:
+-- what a part needs for the time of a call is set up by `eachCall`.
 --
 -- KEYS[1] is the shard's `meta` key; all other keys share its prefix and so its hash tag and slot.
 -- They cannot be declared one by one, because which of them a transition needs stands in the data.
@@ -6,8 +11,8 @@
 -- the server's, which is the broker's clock.
 -- Numbers become text by `int` only: Lua's own conversion rounds after 14 digits.
 
--- The parts of this library. Each is filled by its own file when it is first used: a script pays for
--- what it touches, and the functions of a part that nobody calls are never made.
+-- The parts. Each is filled by its own file: in a library with its first call, in a script when it is first
+-- used, so that the script pays for no more.
 local cursors, records, journal, ready, orders, books = {}, {}, {}, {}, {}, {}
 local leases, ranges, dependents, verification, claiming = {}, {}, {}, {}, {}
 local outcomes, submitting, ending, examining, whereabouts = {}, {}, {}, {}, {}
@@ -22,26 +27,57 @@ local unfilled = {
   end,
 }
 
+local waiting = {}
+
 local function part(table, fill)
   fills[table] = fill
-  setmetatable(table, unfilled)
+  if IS_LIBRARY then
+    -- While a library is loaded there is hardly anything to work with.
+    waiting[#waiting + 1] = table
+  else
+    setmetatable(table, unfilled)
+  end
 end
 
-local PREFIX = string.sub(KEYS[1], 1, -5)
-local META = KEYS[1]
-local call = redis.call
+local resets = {}
 
-local function int(number)
-  return string.format('%.0f', number)
+-- Runs `reset` now, and at the start of every later call.
+local function eachCall(reset)
+  resets[#resets + 1] = reset
+  reset()
 end
+
+local PREFIX, META, call, hasOwnClock, now
 
 local function serverMs()
   local time = call('TIME')
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
-local hasOwnClock = ARGV[1] ~= ''
-local now = hasOwnClock and tonumber(ARGV[1]) or serverMs()
+-- The first act of every transition. A server whose memory is full refuses a script at its first write if
+-- that takes memory; all but new work must go on then, so a write that takes none comes first.
+local function startScript(goesOnWithoutMemory)
+  call = redis.call
+  META = KEYS[1]
+  PREFIX = string.sub(META, 1, -5)
+  hasOwnClock = ARGV[1] ~= ''
+  now = hasOwnClock and tonumber(ARGV[1]) or serverMs()
+  for _, reset in ipairs(resets) do
+    reset()
+  end
+  for _, table in ipairs(waiting) do
+    table.isLoaded = true
+    fills[table]()
+  end
+  waiting = {}
+  if goesOnWithoutMemory then
+    call('HDEL', META, '')
+  end
+end
+
+local function int(number)
+  return string.format('%.0f', number)
+end
 
 local function count(value)
   return tonumber(value or nil) or 0
@@ -61,6 +97,11 @@ end
 -- Event cursors: milliseconds since 2020 × 4096 + shard × 128 + a number within the millisecond. So
 -- they ascend within a shard, differ between shards, and stay below 2^53 until 2089.
 local EPOCH_MS = 1577836800000
+
+eachCall(function()
+  cursors.last = nil
+  cursors.moved = false
+end)
 
 function cursors.next()
   if cursors.last == nil then
