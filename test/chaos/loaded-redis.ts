@@ -46,7 +46,9 @@ export interface Remains {
 
 export interface LoadedRedis {
   readonly broker: Broker;
-  /** Of everything acknowledged so far, what is not there. */
+  /** How many calls were acknowledged so far. */
+  acknowledged(): number;
+  /** Of everything acknowledged since this was asked last, what is not there. */
   missing(): Promise<readonly Acknowledgement[]>;
   /** Everything ends, and the books balance. */
   finish(): Promise<Remains>;
@@ -71,6 +73,7 @@ export async function startLoadedRedis(t: TestContext, options: LoadedRedisOptio
   let checked = 0;
   return {
     broker,
+    acknowledged: () => readAcknowledged(file).length,
     missing: async () => {
       const all = readAcknowledged(file);
       const fresh = all.slice(checked);

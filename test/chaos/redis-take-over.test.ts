@@ -22,11 +22,12 @@ import { describeTimes, quantile, signed, startRedisWorkers } from "../support/r
 const TAKE_OVERS = Number(process.env["CHAOS_TAKE_OVERS"] ?? 10);
 /** A stopped worker is silent for 5 s before it counts as dead; then its work must run at once. */
 const STOPPED_WITHIN_MS = 7_000;
+const TIMEOUT_MS = 90_000;
 const NEWCOMER_MS = 2_000;
 const NAMESPACE = "take-over";
 const LEADER_KEY = `{${NAMESPACE}:0}:leader:coordinator`;
 
-test(`a killed worker's task runs on the other one within a second, ${TAKE_OVERS} times`, async (t) => {
+test(`a killed worker's task runs on the other one within a second, ${TAKE_OVERS} times`, { timeout: TIMEOUT_MS + TAKE_OVERS * 10_000 }, async (t) => {
   const cleanup = cleanups(t);
   const server = await startRedis({ appendonly: "everysec" });
   cleanup(() => server.stop());
@@ -61,7 +62,7 @@ test(`a killed worker's task runs on the other one within a second, ${TAKE_OVERS
   assert.ok(quantile(all, 0.5) < 1_000);
 });
 
-test("a stopped worker is taken over within 7 s; it wakes to a new session, and its late outcome does not count", async (t) => {
+test("a stopped worker is taken over within 7 s; it wakes to a new session, and its late outcome does not count", { timeout: TIMEOUT_MS }, async (t) => {
   const cleanup = cleanups(t);
   const server = await startRedis({ appendonly: "everysec" });
   cleanup(() => server.stop());
@@ -96,7 +97,7 @@ test("a stopped worker is taken over within 7 s; it wakes to a new session, and 
   await world.warmUp();
 });
 
-test("the late commit of a stopped worker is refused and counted", async (t) => {
+test("the late commit of a stopped worker is refused and counted", { timeout: TIMEOUT_MS }, async (t) => {
   const cleanup = cleanups(t);
   const server = await startRedis({ appendonly: "everysec" });
   cleanup(() => server.stop());

@@ -13,23 +13,20 @@ import type {
   CommitParams,
   CommitReply,
   Directives,
-  Lease,
   LeaseRef,
-  LeaseSpec,
   Outcome,
   ReconcileParams,
   ReconcileReply,
   WorkerProfile,
 } from "../contract.ts";
 import { MAX_REPLY_PAYLOAD } from "../limits.ts";
-import { type LeaseLane, readLane } from "./claim-reply.ts";
 import { type CommitPart, commitPart } from "./commit-arguments.ts";
-import { KnownLeases } from "./known-leases.ts";
+import { addOrders, type Asking, type Gathered, Grants } from "./grants.ts";
 import type { Reply } from "./link/link.ts";
-import { AnswerLost, reachable, type ScriptArgument, type Shard } from "./shard.ts";
-import { Cache } from "./spec-cache.ts";
+import { LocalSession } from "./local-session.ts";
+import { reachable, type Shard } from "./shard.ts";
 import { UNIT } from "./submit-arguments.ts";
-import { parseRef, refText } from "./tokens.ts";
+import { parseRef } from "./tokens.ts";
 import { VerifyPlans } from "./verify-plans.ts";
 import type { Wakes } from "./wakes.ts";
 
@@ -46,26 +43,6 @@ export interface SessionsOptions {
 /** After so many questions a subscription that is not there yet is left to itself: calls that wait look again anyway. */
 const MAX_HEARD_ASKED = 20;
 
-/** What the script does with the session when it finds no work: nothing, calls it later, calls it no more. */
-type Waiting = "0" | "1" | "2";
-
-interface Asking {
-  readonly max: number;
-  readonly waiting: Waiting;
-  /** The worker speaks itself, and so lives. */
-  readonly isSign: boolean;
-}
-
-/** What one session looks like from this process. */
-interface LocalSession {
-  readonly id: string;
-  /** By shard. */
-  readonly known: readonly KnownLeases[];
-  readonly release: readonly (() => void)[];
-  /** The shard that had work last. */
-  nextShard: number;
-}
-
 /** A call that waits in all shards. */
 interface Wait {
   readonly session: LocalSession;
@@ -75,28 +52,21 @@ interface Wait {
   end(): void;
 }
 
-interface Granting {
-  readonly call: () => Promise<Reply[]>;
-  readonly gathered: Gathered;
-}
-
-interface Gathered {
-  readonly leases: Lease[];
-  readonly specs: Record<string, LeaseSpec>;
-  readonly cancel: LeaseRef[];
-  drain: boolean;
-}
-
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #local = new Map<string, Promise<LocalSession>>();
   readonly #open = new Set<LocalSession>();
-  readonly #specs = new Cache<LeaseSpec>();
+  readonly #grants: Grants;
   readonly #plans: VerifyPlans;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
     this.#plans = new VerifyPlans(options.shardOf);
+    this.#grants = new Grants({
+      ageingMs: options.ageingMs,
+      shards: options.shards.length,
+      alive: (session, reply) => this.#alive(session, reply),
+    });
     for (const shard of options.shards) shard.link.onUp(() => this.#doubt(shard));
   }
 
@@ -115,7 +85,7 @@ export class Sessions {
     await Promise.all(
       shards.map(async (shard) => {
         const [, no] = await shard.run("session-open", [...args, shard.no === 0 ? "1" : "0"]);
-        this.#known(session, shard).sessionNo = String(no);
+        session.knownIn(shard).sessionNo = String(no);
         await this.#heard(id, shard);
       }),
     );
@@ -135,7 +105,7 @@ export class Sessions {
     const gathered = nothing();
     const beat = async (shard: Shard): Promise<void> => {
       const [, draining, stops] = await this.#alive(id, shard.run("heartbeat", [id, "1"]));
-      addOrders(gathered, this.#known(session, shard), draining, stops);
+      addOrders(gathered, session.knownIn(shard), draining, stops);
     };
     // A shard that is away must not keep the others from hearing it.
     await Promise.all(reachable(this.#options.shards).map(beat));
@@ -188,10 +158,10 @@ export class Sessions {
     const waits = claim.waitMs > 0 && this.#options.shards.length === 1;
     for (const { shard, build } of parts) {
       const asking = { max: isOne ? claim.max : 0, waiting: waits ? "1" : "0", isSign: true } as const;
-      const { places, told } = await this.#commitTo(session, shard, { build, asking, gathered });
+      const { places, told } = await this.#grants.commit(session, shard, { build, asking, gathered });
       places.forEach((own, batch) => noteVerdicts(verdicts, own, told[batch]));
     }
-    for (const { lease } of outcomes) this.#known(session, this.#options.shardOf(lease.executionId)).delete(lease);
+    for (const { lease } of outcomes) session.knownIn(this.#options.shardOf(lease.executionId)).delete(lease);
     if (claim.max > gathered.leases.length && (!isOne || this.#options.shards.length > 1)) {
       const waiting = claim.waitMs > 0 && !isNews(gathered) ? "1" : "0";
       await this.#askShards(session, { max: claim.max, waiting, isSign: true }, gathered);
@@ -221,7 +191,7 @@ export class Sessions {
     await Promise.all(
       shards.map(async (shard) => {
         const own = held.filter(({ executionId }) => shardOf(executionId) === shard);
-        const reply = await this.#reconcileShard(session, shard, own);
+        const reply = await this.#grants.reconcile(session, shard, own);
         returned += reply.returned;
         for (const lease of reply.lost) lost.add(lease);
       }),
@@ -229,137 +199,9 @@ export class Sessions {
     return { returned, lost: held.filter((lease) => lost.has(lease)) };
   }
 
-  // ── One shard ───────────────────────────────────────────────────────────────────────────────
-
-  async #reconcileShard(session: LocalSession, shard: Shard, held: readonly LeaseRef[]): Promise<ReconcileReply> {
-    const args = [session.id].concat(held.map(refText));
-    const [, returned, places] = await this.#alive(session.id, shard.run("reconcile", args));
-    const lost = (places as number[]).map((place) => held[place - 1] as LeaseRef);
-    const known = this.#known(session, shard);
-    for (const lease of known.all) known.delete(lease);
-    for (const lease of held) if (!lost.includes(lease)) known.add(lease);
-    known.isUncertain = false;
-    return { returned: Number(returned), lost };
-  }
-
   /** Who is at the other end of a new connection may have forgotten the last it was told. */
   #doubt(shard: Shard): void {
-    for (const session of this.#open) this.#known(session, shard).doubt();
-  }
-
-  /** Before a claim: what the server holds and the worker does not know of goes back. */
-  async #repair(session: LocalSession, shard: Shard): Promise<void> {
-    const known = this.#known(session, shard);
-    // A link that is down comes back with a doubt.
-    const isDoubtful = (): boolean => known.isUncertain || !shard.link.isUp;
-    while (isDoubtful() && known.grantsAwaited === 0) await this.#reconcileShard(session, shard, known.all);
-  }
-
-  /** A call that may grant leases, and what it brings. Errors: those of `run`, and AnswerLost. */
-  async #grant(session: LocalSession, shard: Shard, how: Granting): Promise<Reply[]> {
-    const known = this.#known(session, shard);
-    known.grantsAwaited += 1;
-    try {
-      const reply = await this.#alive(session.id, how.call());
-      await this.#gather(session, shard, { reply, gathered: how.gathered });
-      return reply;
-    } catch (thrown) {
-      if (thrown instanceof AnswerLost) known.isUncertain = true;
-      throw thrown;
-    } finally {
-      known.grantsAwaited -= 1;
-    }
-  }
-
-  async #claimFrom(
-    session: LocalSession,
-    shard: Shard,
-    how: { readonly asking: Asking; readonly gathered: Gathered },
-  ): Promise<void> {
-    const { asking, gathered } = how;
-    const { max, waiting, isSign } = asking;
-    const known = this.#known(session, shard);
-    for (;;) {
-      await this.#repair(session, shard);
-      const args = [session.id, max, waiting, isSign ? "1" : "0", MAX_REPLY_PAYLOAD, this.#options.ageingMs];
-      const call = (): Promise<Reply[]> => shard.run("claim", [...args, known.lastLane], { once: true });
-      try {
-        await this.#grant(session, shard, { call, gathered });
-        return;
-      } catch (thrown) {
-        if (!(thrown instanceof AnswerLost)) throw thrown;
-        // What the others have must not wait until this one is back.
-        if (this.#options.shards.length > 1) return;
-      }
-    }
-  }
-
-  /** Outcomes to one shard, with a claim; the verdicts. */
-  async #commitTo(
-    session: LocalSession,
-    shard: Shard,
-    how: { readonly build: () => CommitPart; readonly asking: Asking; readonly gathered: Gathered },
-  ): Promise<{ readonly places: CommitPart["places"]; readonly told: readonly Reply[] }> {
-    const { build, gathered } = how;
-    const known = this.#known(session, shard);
-    let { max, waiting } = how.asking;
-    for (;;) {
-      if (max > 0) await this.#repair(session, shard);
-      const head: ScriptArgument[] = [session.id, max, waiting, MAX_REPLY_PAYLOAD, this.#options.ageingMs];
-      let part = build();
-      const args = (): ScriptArgument[] => {
-        part = build();
-        return head.concat(known.lastLane, part.batches, part.args);
-      };
-      try {
-        const call = (): Promise<Reply[]> => shard.run("commit", args, { once: max > 0 });
-        const reply = await this.#grant(session, shard, { call, gathered });
-        return { places: part.places, told: reply[5] as Reply[] };
-      } catch (thrown) {
-        if (!(thrown instanceof AnswerLost)) throw thrown;
-        // The outcomes may be told again; what was claimed with them is found by reconciling.
-        max = 0;
-        waiting = "0";
-      }
-    }
-  }
-
-  /** Adds what a claim's or commit's reply brings. */
-  async #gather(
-    session: LocalSession,
-    shard: Shard,
-    told: { readonly reply: readonly Reply[]; readonly gathered: Gathered },
-  ): Promise<void> {
-    const { gathered, reply } = told;
-    const [, no, draining, stops, lanes] = reply;
-    const known = this.#known(session, shard);
-    known.sessionNo = String(no);
-    addOrders(gathered, known, draining, stops);
-    const read = (lanes as Reply[]).map((lane) => readLane(lane, known.sessionNo));
-    const leases = read.flatMap((lane) => lane.leases);
-    for (const lease of leases) known.add(lease);
-    try {
-      for (const lane of read) {
-        gathered.specs[lane.specKey] = this.#specs.get(lane.specKey) ?? (await this.#learnSpec(shard, lane));
-        known.lastLane = `${lane.group}:${lane.executionId}`;
-      }
-    } catch (thrown) {
-      // The worker never hears of them, so they go back before the next claim.
-      for (const lease of leases) known.delete(lease);
-      known.isUncertain = true;
-      throw thrown;
-    }
-    gathered.leases.push(...leases);
-    // Shards take turns, as executions do within one.
-    if (leases.length > 0) session.nextShard = (shard.no + 1) % this.#options.shards.length;
-  }
-
-  async #learnSpec(shard: Shard, { spec, specKey, executionId, group }: LeaseLane): Promise<LeaseSpec> {
-    const key = `${shard.prefix}exec:${executionId}:group:${group}`;
-    const text = spec === "" ? await shard.send("HGET", key, "spec") : spec;
-    const parsed = JSON.parse(String(text)) as LeaseSpec;
-    this.#specs.set(specKey, parsed);
-    return parsed;
+    for (const session of this.#open) session.knownIn(shard).doubt();
   }
 
   // ── All shards ──────────────────────────────────────────────────────────────────────────────
@@ -377,7 +219,7 @@ export class Sessions {
       const max = asking.max - gathered.leases.length;
       if (max <= 0 && step > 0) return;
       const waiting = asking.waiting === "1" && gathered.leases.length > 0 ? "2" : asking.waiting;
-      await this.#claimFrom(session, shard, { asking: { ...asking, max, waiting }, gathered });
+      await this.#grants.claim(session, shard, { asking: { ...asking, max, waiting }, gathered });
     }
   }
 
@@ -388,6 +230,7 @@ export class Sessions {
     const cancelTimer = clock.schedule(waitMs, () => over.abort());
     const signal = AbortSignal.any([over.signal, closing]);
     const listening = wakes.map((shardWakes, at) => shardWakes.listen(this.#channel(session.id, at)));
+    session.waits += 1;
     return {
       session,
       signal,
@@ -395,6 +238,8 @@ export class Sessions {
       end: () => {
         cancelTimer();
         for (const channel of listening) channel.end();
+        session.waits -= 1;
+        if (session.waits === 0) this.#grants.giveBackReceived(session);
         if (wakes.length > 1) void this.#waitNoMore(session);
       },
     };
@@ -412,7 +257,10 @@ export class Sessions {
     let found = first;
     while (!isNews(found) && !signal.aborted) {
       await wait.next();
-      found = await this.#ask(session, { max, waiting: signal.aborted ? "2" : "1", isSign: false });
+      const received = nothing();
+      await this.#grants.takeReceived(session, max, received);
+      const asking: Asking = { max, waiting: signal.aborted ? "2" : "1", isSign: false };
+      found = received.leases.length > 0 ? received : await this.#ask(session, asking);
     }
     return found;
   }
@@ -434,10 +282,6 @@ export class Sessions {
 
   // ── What this process knows ─────────────────────────────────────────────────────────────────
 
-  #known(session: LocalSession, shard: Shard | number): KnownLeases {
-    return session.known[typeof shard === "number" ? shard : shard.no] as KnownLeases;
-  }
-
   #channel(id: string, shard: number): string {
     return `${(this.#options.shards[shard] as Shard).prefix}session:${id}`;
   }
@@ -457,7 +301,7 @@ export class Sessions {
     const replies = await this.#everywhere(id, (shard) => shard.run("list-held", [id]));
     const session = this.#newLocal(id);
     replies.forEach(([, no, ...refs], at) => {
-      const known = this.#known(session, at);
+      const known = session.knownIn(this.#options.shards[at] as Shard);
       known.sessionNo = String(no);
       for (const ref of refs) known.add(parseRef(String(ref)));
     });
@@ -466,12 +310,13 @@ export class Sessions {
 
   #newLocal(id: string): LocalSession {
     const { shards, wakes } = this.#options;
-    const session = {
-      id,
-      known: shards.map(() => new KnownLeases()),
-      // Its listeners are how others see that this process lives.
-      release: wakes.map((shardWakes, at) => shardWakes.hold(this.#channel(id, at))),
-      nextShard: 0,
+    const session = new LocalSession(id, shards.length);
+    const ends = shards.map((shard, at) => {
+      const receive = (message: string): void => this.#grants.receive(session, shard, message);
+      return (wakes[at] as Wakes).hold(this.#channel(id, at), receive);
+    });
+    session.release = () => {
+      for (const end of ends) end();
     };
     this.#open.add(session);
     return session;
@@ -479,7 +324,7 @@ export class Sessions {
 
   #release(session: LocalSession): void {
     this.#open.delete(session);
-    for (const end of session.release) end();
+    session.release();
   }
 
   #forget(id: string): void {
@@ -507,7 +352,7 @@ export class Sessions {
     if (places.size === 0) places.set(shards[session.nextShard] as Shard, []);
     const plans = await this.#plans.of(outcomes);
     return [...places].map(([shard, own]) => {
-      const known = this.#known(session, shard);
+      const known = session.knownIn(shard);
       const build = (): CommitPart => {
         const namesAll = known.hasOrders || own.some((place) => known.isDoubted((outcomes[place] as Outcome).lease));
         return commitPart(outcomes, own, { verifyPlan: (id) => plans.get(id), namesAll });
@@ -523,22 +368,6 @@ function nothing(): Gathered {
 
 function isNews({ leases, cancel, drain }: ClaimReply): boolean {
   return leases.length > 0 || cancel.length > 0 || drain;
-}
-
-function addOrders(
-  gathered: Gathered,
-  known: KnownLeases,
-  draining: Reply | undefined,
-  stops: Reply | undefined,
-): void {
-  const refs = stops as string[];
-  known.hasOrders = refs.length > 0;
-  for (const ref of refs) {
-    const lease = parseRef(ref);
-    gathered.cancel.push(lease);
-    known.delete(lease);
-  }
-  if (Number(draining) === 1) gathered.drain = true;
 }
 
 function noteVerdicts(verdicts: ("accepted" | "refused")[], places: readonly number[], told: Reply | undefined): void {

@@ -15,6 +15,7 @@ const LINGER_MS = 5_000;
 
 interface Channel {
   readonly waiters: Set<() => void>;
+  readonly receivers: Set<(message: string) => void>;
   readonly unsubscribe: () => void;
   /** Subscriptions that must stay whether somebody waits or not. */
   holds: number;
@@ -37,14 +38,16 @@ export class Wakes {
     });
   }
 
-  /** Keeps a channel open. Returns its end. */
-  hold(name: string): () => void {
+  /** Keeps a channel open; `receive` gets the messages that say something. Returns its end. */
+  hold(name: string, receive?: (message: string) => void): () => void {
     const channel = this.#open(name);
     channel.holds += 1;
+    if (receive !== undefined) channel.receivers.add(receive);
     let isHeld = true;
     return () => {
       if (!isHeld) return;
       isHeld = false;
+      if (receive !== undefined) channel.receivers.delete(receive);
       channel.holds -= 1;
       this.#endSoon(name, channel);
     };
@@ -82,7 +85,11 @@ export class Wakes {
     if (channel === undefined) {
       const opened: Channel = {
         waiters: new Set(),
-        unsubscribe: this.#link.subscribe(name, () => wake(opened)),
+        receivers: new Set(),
+        unsubscribe: this.#link.subscribe(name, (message) => {
+          if (message !== "") for (const receive of opened.receivers) receive(message);
+          wake(opened);
+        }),
         holds: 0,
         messages: 0,
         cancelEnd: undefined,

@@ -16,6 +16,7 @@
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
+-- @include lib/claiming
 -- @include lib/examining
 
 local execution = records.live(ARGV[4])

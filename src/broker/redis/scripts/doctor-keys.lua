@@ -16,6 +16,7 @@
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
+-- @include lib/claiming
 -- @include lib/examining
 
 local OWN = { meta = true, feed = true, executions = true, live = true, keys = true, purge = true, due = true, verifying = true,

@@ -18,6 +18,7 @@
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
+-- @include lib/claiming
 -- @include lib/examining
 
 local sums = {}

@@ -18,6 +18,7 @@
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
+-- @include lib/claiming
 -- @include lib/submitting
 
 local STATES = { 'blocked', 'scheduled', 'queued', 'running', 'completed', 'failed', 'skipped' }

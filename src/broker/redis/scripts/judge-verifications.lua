@@ -16,6 +16,7 @@
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
+-- @include lib/claiming
 
 for at = 3, #ARGV, 5 do
   local execution = records.live(ARGV[at])

@@ -15,6 +15,7 @@
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
+-- @include lib/claiming
 
 local execution = records.execution(ARGV[3])
 if not execution then

@@ -15,6 +15,7 @@
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
+-- @include lib/claiming
 
 local limit, patienceMs = tonumber(ARGV[3]), tonumber(ARGV[4])
 local profiles

@@ -18,6 +18,7 @@
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
+-- @include lib/claiming
 
 local limit, graceMs = tonumber(ARGV[3]), tonumber(ARGV[4])
 local serverNow = serverMs()

@@ -24,6 +24,7 @@
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
+-- @include lib/claiming
 -- @include lib/ending
 
 local limit, deadAfterMs = tonumber(ARGV[3]), tonumber(ARGV[4])

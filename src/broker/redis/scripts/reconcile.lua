@@ -19,6 +19,7 @@
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
+-- @include lib/claiming
 
 local session = records.session(ARGV[3])
 if not session then

@@ -16,6 +16,7 @@
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
+-- @include lib/claiming
 
 local key = PREFIX .. 'session:' .. ARGV[3]
 if call('EXISTS', key) == 0 then

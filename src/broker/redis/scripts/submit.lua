@@ -21,6 +21,7 @@
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
+-- @include lib/claiming
 -- @include lib/submitting
 
 local HEAD = { 'id', 'key', 'fingerprint', 'name', 'kind', 'priority', 'open', 'maxFailures', 'retentionMs', 'verify',
@@ -51,7 +52,12 @@ end
 local function create(submission)
   local key = PREFIX .. 'exec:' .. submission.id
   local birth = cursors.next()
-  local fields = { 'state', 'pending', 'created', int(now), 'birth', int(birth) }
+  local tasks = 0
+  for _, group in ipairs(submission.groups) do
+    tasks = tasks + group.tasks
+  end
+  local fields = { 'state', 'pending', 'created', int(now), 'birth', int(birth), 'nextTask', int(tasks), 'groups',
+    #submission.groups }
   for _, name in ipairs(HEAD) do
     if name ~= 'id' and submission[name] ~= '' then
       fields[#fields + 1] = name
@@ -64,8 +70,7 @@ local function create(submission)
   if submission.key ~= '' then
     call('HSET', PREFIX .. 'keys', submission.key, submission.id)
   end
-  local execution = records.execution(submission.id)
-  execution.nextTask = 0
+  local execution = records.newExecution(submission)
   journal.execution(execution, 'pending')
   books.touch(execution)
   submitting.add(execution, submission.groups)

@@ -302,34 +302,39 @@ local function takeTurns(taking, pools, ageingMs)
   return taken
 end
 
--- Whether the session is called when there is work: '1' if it has found none, '2' no longer, '0' as before.
-local function waitForWork(session, waiting, taken)
-  if waiting == '0' then
-    return
-  end
+-- The session has found nothing and wants to be called when there is work.
+function claiming.wait(session)
   for _, pool in ipairs(session.pools) do
-    if waiting == '1' and taken == 0 then
-      call('ZADD', ready.poolKey(pool) .. ':idle', int(now), session.id)
-    else
+    call('ZADD', ready.poolKey(pool) .. ':idle', int(now), session.id)
+  end
+end
+
+local function waitForWork(session, request, taken)
+  if request.waiting == '1' and taken == 0 then
+    call('HSET', session.key, 'wantsLeases', request.max, 'wantsAgeingMs', request.ageingMs)
+    claiming.wait(session)
+  elseif request.waiting ~= '0' then
+    for _, pool in ipairs(session.pools) do
       call('ZREM', ready.poolKey(pool) .. ':idle', session.id)
     end
   end
 end
 
--- Leases for a session. `request`: max, room (bytes of texts), ageingMs, knownLane, waiting (see above).
+-- Leases for a session, as lanes, and how many. `request`: max, room (bytes of texts), ageingMs, knownLane,
+-- waiting: '1' to be called when there is work, if there is none now; '2' to be called no longer; '0': as before.
 function claiming.claim(session, request)
   local taking = {
     session = session, reply = {}, lanes = {}, chunks = 0, max = request.max, room = request.room,
     knownLane = request.knownLane,
   }
-  if session.isDraining or request.max <= 0 then
-    if request.waiting ~= '0' then
-      waitForWork(session, '2', 0)
-    end
-    return taking.reply
+  local taken = 0
+  if not session.isDraining and request.max > 0 then
+    local pools = openPools(session)
+    takeReplicas(taking, pools)
+    taken = takeTurns(taking, pools, request.ageingMs)
+  elseif request.waiting == '1' then
+    request.waiting = '2'
   end
-  local pools = openPools(session)
-  takeReplicas(taking, pools)
-  waitForWork(session, request.waiting, takeTurns(taking, pools, request.ageingMs))
-  return taking.reply
+  waitForWork(session, request, taken)
+  return taking.reply, taken
 end

@@ -86,7 +86,8 @@ function journal.flush()
       if draft.told and draft.told > 0 then
         tellResults(draft, cursor)
       end
-      told[draft.execution.id] = true
+      -- Nobody can be waiting for news of one that was not there.
+      told[draft.execution.id] = not draft.execution.isNew or nil
     else
       call('XADD', PREFIX .. 'feed', cursor .. '-0', unpack(fields))
     end

@@ -6,9 +6,9 @@
 -- (task groups) are served first in, first out. Between buckets the effective priority decides: one
 -- step more for every `ageingMs` that the bucket's longest waiting execution was not served.
 --
--- Claims that found nothing leave their session in the pool's `idle` set; whoever makes work ready
--- takes out as many as it has work for and calls them on their own channels. A call that nobody
--- hears goes to the next one.
+-- Claims that found nothing leave their session in the pool's `idle` set. Whoever makes work ready takes out
+-- as many as it has work for and tells them on their own channels: a little work is sent right along, of
+-- much they are told to claim it. A session that nobody listens for is passed over.
 
 eachCall(function()
   ready.wakes = {}
@@ -166,16 +166,44 @@ end
 
 -- ── Calling those who wait ──────────────────────────────────────────────────────────────────────
 
+local function channelOf(id)
+  return PREFIX .. 'session:' .. id
+end
+
 -- Tells a session that there is news for it: whether somebody heard.
 function ready.tell(id)
-  return call('PUBLISH', PREFIX .. 'session:' .. id, '') > 0
+  return call('PUBLISH', channelOf(id), '') > 0
+end
+
+-- With so little work it is not the number of calls that counts but the time until it starts.
+local MOST_HANDED_OVER = 64
+-- Texts that a message carries at most, bytes; the lease that reaches it is the last one.
+local HANDOVER_ROOM = 65536
+
+-- Claims for a session that waits, and sends it what it gets, which saves it the way here and back. How
+-- many leases it got; nil when nobody listens for it.
+local function handOver(session, most)
+  if call('PUBSUB', 'NUMSUB', channelOf(session.id))[2] == 0 then
+    return nil
+  end
+  local wants = call('HMGET', session.key, 'wantsLeases', 'wantsAgeingMs')
+  local lanes, taken = claiming.claim(session, {
+    max = math.min(most, count(wants[1])), room = HANDOVER_ROOM, ageingMs = count(wants[2]), waiting = '2',
+  })
+  if taken > 0 then
+    call('PUBLISH', channelOf(session.id), cjson.encode({ session.no, lanes }))
+  else
+    claiming.wait(session)
+  end
+  return taken
 end
 
 local IDLE_PAGE = 64
 
--- Calls up to `wake.items` idle sessions that may run the work.
+-- Calls, or gives work to, as many idle sessions as there is work for and that may run it.
 local function wakeIdle(wake)
   local key = ready.poolKey(wake.pool) .. ':idle'
+  local isLittle = wake.items <= MOST_HANDED_OVER
   local skipped = 0
   local left = wake.items
   while left > 0 do
@@ -184,26 +212,35 @@ local function wakeIdle(wake)
       return
     end
     for _, id in ipairs(page) do
-      local capabilities = wake.requires == '' and '' or call('HGET', PREFIX .. 'session:' .. id, 'capabilities') or ''
+      local session = records.session(id)
       if left <= 0 then
         return
-      elseif ready.fits(capabilities, wake.requires) then
+      elseif session and not ready.fits(session.capabilities, wake.requires) then
+        skipped = skipped + 1
+      else
         call('ZREM', key, id)
-        if ready.tell(id) then
+        if not session then
+          -- It ended; whoever waits for it knows.
+          ready.tell(id)
+        elseif isLittle then
+          local given = handOver(session, left)
+          skipped = skipped + (given == 0 and 1 or 0)
+          left = left - (given or 0)
+        elseif ready.tell(id) then
           left = left - 1
         end
-      else
-        skipped = skipped + 1
       end
     end
   end
 end
 
 function ready.flush()
-  for _, wake in pairs(ready.wakes) do
+  -- What is handed over here makes no new work ready.
+  local wakes = ready.wakes
+  ready.wakes = {}
+  for _, wake in pairs(wakes) do
     if call('HGET', ready.poolKey(wake.pool), 'paused') ~= '1' then
       wakeIdle(wake)
     end
   end
-  ready.wakes = {}
 end

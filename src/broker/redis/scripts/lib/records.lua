@@ -34,6 +34,17 @@ function records.execution(id)
   return execution
 end
 
+-- One that is being made, with the tasks and groups that are added to it in the same step.
+function records.newExecution(submission)
+  local execution = {
+    id = submission.id, key = PREFIX .. 'exec:' .. submission.id, isNew = true, state = 'pending',
+    priority = tonumber(submission.priority), isLinked = false, groups = 0, nextTask = 0, started = false,
+    retentionMs = count(submission.retentionMs), isVerified = submission.verify ~= '', isEnded = false, deltas = {},
+  }
+  records.executions[submission.id] = execution
+  return execution
+end
+
 -- An execution that has not ended, or false.
 function records.live(id)
   local execution = records.execution(id)

@@ -134,11 +134,14 @@ local function finishScript()
   if rawget(books, 'isLoaded') then
     books.settle()
   end
-  if rawget(journal, 'isLoaded') then
-    journal.flush()
-  end
   if rawget(ready, 'isLoaded') then
     ready.flush()
+  end
+  if rawget(books, 'isLoaded') then
+    books.flush()
+  end
+  if rawget(journal, 'isLoaded') then
+    journal.flush()
   end
   cursors.flush()
 end

@@ -92,7 +92,9 @@ local function writeGroup(execution, definition)
     fields[#fields + 1] = '1'
   end
   call('HSET', execution.key .. ':group:' .. no, unpack(fields))
-  call('HSET', execution.key, 'nextTask', int(execution.nextTask), 'groups', no + 1)
+  if not execution.isNew then
+    call('HSET', execution.key, 'nextTask', int(execution.nextTask), 'groups', no + 1)
+  end
   if no == 1 then
     call('ZADD', execution.key .. ':groups', 0, '0')
   end
