@@ -1,10 +1,15 @@
-/** A broker in a process of its own, worker processes, and a client: Holdfast as people use it. */
+/** A broker outside of this process, worker processes, and a client: Holdfast as people use it. */
+import { startCoordinator } from "../src/coordinator/index.ts";
 import type { Broker } from "../src/broker/contract.ts";
 import { Client } from "../src/sdk/client.ts";
+import { silentLogger } from "../src/telemetry/log.ts";
+import { systemClock } from "../src/util/clock.ts";
 import { siblingModule } from "../src/util/sibling-module.ts";
 import { Child } from "./child.ts";
 import type { BenchContext } from "./measure.ts";
-import { connect, startOwner } from "./open.ts";
+import { connect, type Place, startOwner } from "./open.ts";
+import type { RedisPlace } from "./peers/peer.ts";
+import { RedisServer } from "./peers/redis-server.ts";
 import type { RealWorkerRequest } from "./processes/real-worker.ts";
 
 export interface Fleet {
@@ -12,14 +17,16 @@ export interface Fleet {
   readonly client: Client;
 }
 
+/** `sqlite`: a file, in a process of its own; `redis`: a server with a journal that is synced every second. */
+export type Store = "sqlite" | "redis";
+
 /** Runs `action` on a fleet of its own whose workers are up and waiting. */
 export async function withFleet<Result>(
   context: BenchContext,
-  workers: number,
+  { workers, store = "sqlite" }: { readonly workers: number; readonly store?: Store },
   action: (fleet: Fleet) => Promise<Result>,
 ): Promise<Result> {
-  const owner = await startOwner(context.folder());
-  const broker = await connect(owner.place);
+  const opened = await openStore(store, context.folder());
   const children = Array.from(
     { length: workers },
     () => new Child(siblingModule(import.meta.url, "./processes/real-worker")),
@@ -27,13 +34,40 @@ export async function withFleet<Result>(
   try {
     await Promise.all(
       children.map((child, index) =>
-        child.ask({ place: owner.place, worker: `bench-${index}` } satisfies RealWorkerRequest),
+        child.ask({ place: opened.place, worker: `bench-${index}` } satisfies RealWorkerRequest),
       ),
     );
-    return await action({ broker, client: new Client({ broker }) });
+    return await action({ broker: opened.broker, client: new Client({ broker: opened.broker }) });
   } finally {
     await Promise.all(children.map((child) => child.end()));
-    await broker.close();
-    await owner.end();
+    await opened.close();
   }
+}
+
+interface OpenedStore {
+  readonly place: Place | RedisPlace;
+  readonly broker: Broker;
+  close(): Promise<void>;
+}
+
+async function openStore(store: Store, folder: string): Promise<OpenedStore> {
+  if (store === "sqlite") {
+    const owner = await startOwner(folder);
+    const broker = await connect(owner.place);
+    const close = async (): Promise<void> => {
+      await broker.close();
+      await owner.end();
+    };
+    return { place: owner.place, broker, close };
+  }
+  const server = await RedisServer.start("everysec", folder);
+  const broker = await connect(server);
+  const clock = systemClock({ keepAlive: true });
+  const coordinator = startCoordinator({ broker, clock, random: Math.random, logger: silentLogger, holder: "bench" });
+  const close = async (): Promise<void> => {
+    await coordinator.stop();
+    await broker.close();
+    await server.stop();
+  };
+  return { place: { host: server.host, port: server.port }, broker, close };
 }

@@ -8,6 +8,8 @@ import { silentLogger } from "../src/telemetry/log.ts";
 import { systemClock } from "../src/util/clock.ts";
 import { siblingModule } from "../src/util/sibling-module.ts";
 import { Child } from "./child.ts";
+import { openRedis } from "./peers/open-redis.ts";
+import type { RedisPlace } from "./peers/peer.ts";
 
 /** Owned by this process, with the coordinator's duties and the server for other processes. */
 export function openBroker(folder: string): Promise<EmbeddedBroker> {
@@ -29,7 +31,9 @@ export interface Place {
   readonly token: string;
 }
 
-export function connect(place: Place): Promise<Broker> {
+/** A served broker, or a Redis that is one. */
+export function connect(place: Place | RedisPlace): Promise<Broker> {
+  if ("port" in place) return openRedis(place);
   return connectRemoteBroker({ url: () => place, clock: systemClock({ keepAlive: true }), random: Math.random });
 }
 

@@ -5,7 +5,7 @@ import { processRemote } from "./process-remote.ts";
 import { processWorkers } from "./process-workers.ts";
 import { arraySubmit, waitingBytes } from "./size.ts";
 import { submit } from "./submit.ts";
-import { sweepOverhead } from "./sweep.ts";
+import { sweepOverhead, sweepOverheadRedis } from "./sweep.ts";
 
 export const MEASURES: readonly Measure[] = [
   submit,
@@ -15,6 +15,7 @@ export const MEASURES: readonly Measure[] = [
   claimLatency,
   startLatency,
   sweepOverhead,
+  sweepOverheadRedis,
   arraySubmit,
   waitingBytes,
 ];

@@ -45,7 +45,7 @@ export const startLatency: Measure = {
   about: "From the submit of one task to the first line of its function in the warm runner of an idle worker.",
   rounds: 5,
   round: (context) =>
-    withFleet(context, 1, async ({ client }) => {
+    withFleet(context, { workers: 1 }, async ({ client }) => {
       await (await client.submit(batch(startedAt, [0]))).wait();
       const latenciesMs: number[] = [];
       for (let task = 0; task < TASKS_PER_ROUND; task += 1) {

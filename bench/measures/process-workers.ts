@@ -13,7 +13,7 @@ export const processWorkers: Measure = {
   about: "The same by real workers: two of them, each with a warm runner process that calls the task's function.",
   rounds: 3,
   round: (context) =>
-    withFleet(context, WORKERS, async ({ broker, client }) => {
+    withFleet(context, { workers: WORKERS }, async ({ broker, client }) => {
       await (await client.submit(batch(noOp, [0, 1, 2, 3]))).wait();
       await broker.pausePool({ pool: "default" });
       const execution = await client.submit(

@@ -1,28 +1,41 @@
 import { count } from "../../src/core/aggregate.ts";
 import { range } from "../../src/core/space.ts";
 import { sweep } from "../../src/sdk/sweep.ts";
-import { type Fleet, withFleet } from "../fleet.ts";
+import { type Fleet, type Store, withFleet } from "../fleet.ts";
 import { type Measure, nowMs, type Sample } from "../measure.ts";
 import { noOp } from "../no-op.ts";
 
 const POINTS = 1_000_000;
 const WORKERS = 2;
 
+const ABOUT =
+  "Time per point of a sweep of 10⁶ points that do nothing, from submit to the aggregated answer, on two workers";
+
 export const sweepOverhead: Measure = {
   name: "sweep-overhead",
-  about:
-    "Time per point of a sweep of 10⁶ points that do nothing, from submit to the aggregated answer, on two workers.",
+  about: `${ABOUT}.`,
   rounds: 3,
-  round: (context) =>
-    withFleet(context, WORKERS, async (fleet) => {
+  round: roundOn("sqlite"),
+};
+
+export const sweepOverheadRedis: Measure = {
+  name: "sweep-overhead-redis",
+  about: `${ABOUT} that share a Redis.`,
+  rounds: 3,
+  round: roundOn("redis"),
+};
+
+function roundOn(store: Store): Measure["round"] {
+  return (context) =>
+    withFleet(context, { workers: WORKERS, store }, async (fleet) => {
       // The first sweep loads the task's module into the runners.
       await timeSweep(fleet, 1_000, "discard");
       return [
         perPoint("results discarded", await timeSweep(fleet, POINTS, "discard")),
         perPoint("results kept", await timeSweep(fleet, POINTS, "keep")),
       ];
-    }),
-};
+    });
+}
 
 async function timeSweep({ client }: Fleet, points: number, results: "keep" | "discard"): Promise<number> {
   const startedAtMs = nowMs();

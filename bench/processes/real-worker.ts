@@ -4,9 +4,10 @@ import { systemClock } from "../../src/util/clock.ts";
 import { Worker } from "../../src/worker/index.ts";
 import { serveRequests } from "../child.ts";
 import { connect, type Place } from "../open.ts";
+import type { RedisPlace } from "../peers/peer.ts";
 
 export interface RealWorkerRequest {
-  readonly place: Place;
+  readonly place: Place | RedisPlace;
   readonly worker: string;
 }
 

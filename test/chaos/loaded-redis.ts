@@ -50,8 +50,11 @@ export interface LoadedRedis {
   acknowledged(): number;
   /** Of everything acknowledged since this was asked last, what is not there. */
   missing(): Promise<readonly Acknowledgement[]>;
-  /** Everything ends, and the books balance. */
-  finish(): Promise<Remains>;
+  /**
+   * Everything ends, and the books balance. With `mend`, which is called when the load has stopped and before what is
+   * left is finished, history may have holes and only that is looked at what is to be found in the end.
+   */
+  finish(mend?: () => Promise<void>): Promise<Remains>;
 }
 
 /** Resolves when the load has begun. */
@@ -80,14 +83,15 @@ export async function startLoadedRedis(t: TestContext, options: LoadedRedisOptio
       checked = all.length;
       return missingOf(broker, fresh);
     },
-    finish: async () => {
+    finish: async (mend) => {
       for (const load of loads) load.kill("SIGTERM");
       await Promise.all(loads.map(endsInOrder));
+      await mend?.();
       await endsInOrder(start("last", false));
       const { counters, lostAttempts } = await sweeping.wait();
       assert.deepEqual([counters.completed, counters.total], [points, points]);
       if (!mayForget) assert.equal(lostAttempts, 0, "the real worker has lost nothing");
-      await checkTheEnd(broker, mayForget);
+      await checkTheEnd(broker, { mayForget, audits: mend === undefined });
       const acknowledged = readAcknowledged(file);
       const commits = acknowledged.filter(({ kind }) => kind === "commit").length;
       const summary = `${acknowledged.length} acknowledged calls, ${commits} of them commits, and ${points} points of a real worker`;
@@ -96,10 +100,13 @@ export async function startLoadedRedis(t: TestContext, options: LoadedRedisOptio
   };
 }
 
-async function checkTheEnd(broker: Broker, mayForget: boolean): Promise<void> {
+async function checkTheEnd(
+  broker: Broker,
+  { mayForget, audits }: { readonly mayForget: boolean; readonly audits: boolean },
+): Promise<void> {
   const open = await broker.listExecutions({ states: ["pending", "running", "paused"], limit: 10 });
   assert.deepEqual(open.executions, [], "every execution has ended");
-  await auditBroker(broker);
+  if (audits) await auditBroker(broker);
   if (mayForget) return;
   const { sessions } = await broker.listSessions({ limit: 100 });
   const lost = sessions.filter(({ state }) => state === "lost").map(({ worker }) => worker);

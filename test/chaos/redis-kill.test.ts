@@ -14,6 +14,9 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, statSync, truncateSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
+import { type Check, examineBroker } from "../../src/app/examine-broker.ts";
+import { defaultSettings } from "../../src/config/index.ts";
+import { silentLogger } from "../../src/telemetry/log.ts";
 import { sleep, systemClock } from "../../src/util/clock.ts";
 import { cleanups } from "../fixtures/sdk/scratch.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
@@ -23,6 +26,8 @@ import { startLoadedRedis } from "./loaded-redis.ts";
 const KILLS = Number(process.env["CHAOS_REDIS_KILLS"] ?? 6);
 const SEED = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 const LONGEST_LIFE_MS = 800;
+const TORN_KILLS = 3;
+const MOST_TRANSACTIONS_CUT = 200;
 const POINTS_PER_KILL = 150;
 /** About what a second of this load writes. */
 const LONGEST_CUT_BYTES = 200_000;
@@ -62,26 +67,73 @@ test(`what is left goes on when the end of the file is cut off with each of ${KI
   }
   const { summary, missing, acknowledged } = await loaded.finish();
   const commits = missing.filter(({ kind }) => kind === "commit").length;
-  t.diagnostic(`${summary}; ${cut} bytes cut off, with them ${missing.length} acknowledged calls, ${commits} of them commits`);
+  t.diagnostic(
+    `${summary}; ${cut} bytes cut off, with them ${missing.length} acknowledged calls, ${commits} of them commits`,
+  );
   assert.ok(missing.length < acknowledged.length);
 });
 
-const TRANSACTION_END = "*1\r\n$4\r\nEXEC\r\n";
+test(`the doctor mends what half a transaction at the end of the file has done (CHAOS_SEED=${SEED})`, async (t) => {
+  const random = seededRandom(SEED);
+  const cleanup = cleanups(t);
+  const server = await startRedis({ appendonly: "everysec" });
+  cleanup(() => server.stop());
+  const points = TORN_KILLS * POINTS_PER_KILL;
+  const loaded = await startLoadedRedis(t, { address: server.url, random, points, mayForget: true });
+  for (let kill = 0; kill < TORN_KILLS; kill += 1) {
+    await sleep(CLOCK, LONGEST_LIFE_MS);
+    await server.kill();
+    tearTheEnd(server, random);
+    await server.restart();
+  }
+  const found: string[] = [];
+  const { summary, missing } = await loaded.finish(async () => {
+    for (const { name, repaired } of await examined(server, true))
+      if (repaired !== undefined) found.push(`${name}: ${repaired}`);
+  });
+  t.diagnostic(`the doctor mended: ${found.join("; ") || "nothing"}`);
+  t.diagnostic(`${summary}; ${missing.length} of the calls are not there`);
+  const left = (await examined(server, false)).filter(({ verdict }) => verdict === "problem");
+  assert.deepEqual(left, []);
+});
 
-/**
- * Cuts off about so many bytes, but never more than half of what there is, at the end of a transaction. Returns how many.
- *
- * A machine's crash may leave half a transaction as well. Then `redis-check-aof --fix` cuts as is done here, while a server
- * up to 7.0 at least, started on the file as it is, leaves the half in place and performs it with its next restart.
- */
-function cutTheEnd({ folder }: RedisServer, bytes: number): number {
+function examined(server: RedisServer, repair: boolean): Promise<readonly Check[]> {
+  const settings = { ...defaultSettings(), broker: server.url, namespace: "loaded" };
+  return examineBroker({ settings, logger: silentLogger, repair, giveUpAfterMs: 10_000 });
+}
+
+const TRANSACTION_END = "*1\r\n$4\r\nEXEC\r\n";
+const TRANSACTION_START = "*1\r\n$5\r\nMULTI\r\n";
+
+function growingFile({ folder }: RedisServer): string {
   const dir = path.join(folder, "appendonlydir");
   const name = readdirSync(dir).find((one) => one.endsWith(".incr.aof"));
   assert.ok(name !== undefined, "there is a file that grows");
-  const file = path.join(dir, name);
+  return path.join(dir, name);
+}
+
+/** Cuts off about so many bytes, but never more than half of what there is, at the end of a transaction. Returns how many. */
+function cutTheEnd(server: RedisServer, bytes: number): number {
+  const file = growingFile(server);
   const { size } = statSync(file);
   const end = readFileSync(file).lastIndexOf(TRANSACTION_END, size - Math.min(bytes, Math.floor(size / 2)));
   assert.ok(end > 0);
   truncateSync(file, end + TRANSACTION_END.length);
   return size - end - TRANSACTION_END.length;
+}
+
+/**
+ * Cuts through one of the last transactions. `redis-check-aof --fix` would remove the half that is left; a server that is
+ * started on the file as it is (7.0, and others until Valkey's pull request 4342) leaves it in place, adds to it what it
+ * writes then, and performs the lot with its next start.
+ */
+function tearTheEnd(server: RedisServer, random: () => number): void {
+  const file = growingFile(server);
+  const bytes = readFileSync(file);
+  let start = bytes.length;
+  for (let back = wholeBetween(random, 1, MOST_TRANSACTIONS_CUT); back > 0; back -= 1)
+    start = bytes.lastIndexOf(TRANSACTION_START, start - 1);
+  const end = bytes.indexOf(TRANSACTION_END, start);
+  assert.ok(start > 0 && end > start);
+  truncateSync(file, wholeBetween(random, start + TRANSACTION_START.length, end - 1));
 }

@@ -27,75 +27,83 @@ const NEWCOMER_MS = 2_000;
 const NAMESPACE = "take-over";
 const LEADER_KEY = `{${NAMESPACE}:0}:leader:coordinator`;
 
-test(`a killed worker's task runs on the other one within a second, ${TAKE_OVERS} times`, { timeout: TIMEOUT_MS + TAKE_OVERS * 10_000 }, async (t) => {
-  const cleanup = cleanups(t);
-  const server = await startRedis({ appendonly: "everysec" });
-  cleanup(() => server.stop());
-  const world = await startRedisWorkers(t, { address: server.url, workers: 2, settings: { namespace: NAMESPACE } });
-  const times = { leader: [] as number[], other: [] as number[] };
-  for (let round = 0; round < TAKE_OVERS; round += 1) {
-    await world.warmUp();
-    await eventually("the survivor is no newcomer, who would give everybody time to come back first", async () => {
-      const { sessions } = await world.broker.listSessions({ limit: 10 });
-      const live = sessions.filter(({ state }) => state === "live");
-      return live.length === 2 && live.every(({ openedAt, lastSeenAt }) => lastSeenAt - openedAt > NEWCOMER_MS);
-    });
-    const [signs, gate] = [path.join(world.dir, `signs-${round}`), path.join(world.dir, `gate-${round}`)];
-    const execution = await world.client.submit(batch(signsAndWaits, [{ signs, gate }]));
-    const first = await signed(signs, 0);
-    const holder = String(await server.command("HGET", LEADER_KEY, "holder"));
-    const victim = world.alive.get(first.worker);
-    const killedAt = Date.now();
-    world.kill(first.worker, "SIGKILL");
-    const second = await signed(signs, 1);
-    const whose = holder.startsWith(`${victim?.pid}-`) ? "leader" : "other";
-    times[whose].push(second.at - killedAt);
-    assert.notEqual(second.worker, first.worker);
-    await writeFile(gate, "");
-    const ended = await execution.wait();
-    assert.deepEqual([ended.counters.completed, ended.lostAttempts], [1, 1]);
-    world.start(`spare${round}`);
-  }
-  const all = [...times.leader, ...times.other];
-  t.diagnostic(`SIGKILL → the task's next attempt begins on the other worker: ${describeTimes(all)}`);
-  t.diagnostic(`of those that led: ${describeTimes(times.leader)}; of the others: ${describeTimes(times.other)}`);
-  assert.ok(quantile(all, 0.5) < 1_000);
-});
+test(
+  `a killed worker's task runs on the other one within a second, ${TAKE_OVERS} times`,
+  { timeout: TIMEOUT_MS + TAKE_OVERS * 10_000 },
+  async (t) => {
+    const cleanup = cleanups(t);
+    const server = await startRedis({ appendonly: "everysec" });
+    cleanup(() => server.stop());
+    const world = await startRedisWorkers(t, { address: server.url, workers: 2, settings: { namespace: NAMESPACE } });
+    const times = { leader: [] as number[], other: [] as number[] };
+    for (let round = 0; round < TAKE_OVERS; round += 1) {
+      await world.warmUp();
+      await eventually("the survivor is no newcomer, who would give everybody time to come back first", async () => {
+        const { sessions } = await world.broker.listSessions({ limit: 10 });
+        const live = sessions.filter(({ state }) => state === "live");
+        return live.length === 2 && live.every(({ openedAt, lastSeenAt }) => lastSeenAt - openedAt > NEWCOMER_MS);
+      });
+      const [signs, gate] = [path.join(world.dir, `signs-${round}`), path.join(world.dir, `gate-${round}`)];
+      const execution = await world.client.submit(batch(signsAndWaits, [{ signs, gate }]));
+      const first = await signed(signs, 0);
+      const holder = String(await server.command("HGET", LEADER_KEY, "holder"));
+      const victim = world.alive.get(first.worker);
+      const killedAt = Date.now();
+      world.kill(first.worker, "SIGKILL");
+      const second = await signed(signs, 1);
+      const whose = holder.startsWith(`${victim?.pid}-`) ? "leader" : "other";
+      times[whose].push(second.at - killedAt);
+      assert.notEqual(second.worker, first.worker);
+      await writeFile(gate, "");
+      const ended = await execution.wait();
+      assert.deepEqual([ended.counters.completed, ended.lostAttempts], [1, 1]);
+      world.start(`spare${round}`);
+    }
+    const all = [...times.leader, ...times.other];
+    t.diagnostic(`SIGKILL → the task's next attempt begins on the other worker: ${describeTimes(all)}`);
+    t.diagnostic(`of those that led: ${describeTimes(times.leader)}; of the others: ${describeTimes(times.other)}`);
+    assert.ok(quantile(all, 0.5) < 1_000);
+  },
+);
 
-test("a stopped worker is taken over within 7 s; it wakes to a new session, and its late outcome does not count", { timeout: TIMEOUT_MS }, async (t) => {
-  const cleanup = cleanups(t);
-  const server = await startRedis({ appendonly: "everysec" });
-  cleanup(() => server.stop());
-  const world = await startRedisWorkers(t, { address: server.url, workers: 2 });
-  await world.warmUp();
-  const signs = path.join(world.dir, "signs");
-  // Its runner is not stopped: the result is there long before the worker wakes.
-  const execution = await world.client.submit(batch(signsAndRests, [{ signs, forMs: 1_000 }]));
-  const first = await signed(signs, 0);
-  const stoppedAt = Date.now();
-  world.kill(first.worker, "SIGSTOP");
-  const second = await signed(signs, 1);
-  t.diagnostic(`SIGSTOP → the next attempt begins on the other worker: ${second.at - stoppedAt} ms`);
-  assert.notEqual(second.worker, first.worker);
-  assert.ok(second.at - stoppedAt < STOPPED_WITHIN_MS);
-  const sessionsOf = async (state: string): Promise<number> => {
-    const { sessions } = await world.broker.listSessions({ limit: 10 });
-    return sessions.filter((one) => one.worker === first.worker && one.state === state).length;
-  };
-  world.kill(first.worker, "SIGCONT");
-  await eventually("the sleeper has a new session", async () => (await sessionsOf("live")) === 1);
-  assert.equal(await sessionsOf("lost"), 1);
-  const ended = await execution.wait();
-  assert.deepEqual([ended.counters.completed, ended.counters.total, ended.lostAttempts], [1, 1, 1]);
-  const { rows } = await world.broker.readResults({ executionId: execution.id, limit: 10 });
-  assert.deepEqual(
-    rows.map(({ worker, attempt }) => ({ worker, attempt })),
-    [{ worker: second.worker, attempt: 2 }],
-  );
-  t.diagnostic(`late outcomes refused: ${ended.refusedOutcomes}`);
-  // It is of use again.
-  await world.warmUp();
-});
+test(
+  "a stopped worker is taken over within 7 s; it wakes to a new session, and its late outcome does not count",
+  { timeout: TIMEOUT_MS },
+  async (t) => {
+    const cleanup = cleanups(t);
+    const server = await startRedis({ appendonly: "everysec" });
+    cleanup(() => server.stop());
+    const world = await startRedisWorkers(t, { address: server.url, workers: 2 });
+    await world.warmUp();
+    const signs = path.join(world.dir, "signs");
+    // Its runner is not stopped: the result is there long before the worker wakes.
+    const execution = await world.client.submit(batch(signsAndRests, [{ signs, forMs: 1_000 }]));
+    const first = await signed(signs, 0);
+    const stoppedAt = Date.now();
+    world.kill(first.worker, "SIGSTOP");
+    const second = await signed(signs, 1);
+    t.diagnostic(`SIGSTOP → the next attempt begins on the other worker: ${second.at - stoppedAt} ms`);
+    assert.notEqual(second.worker, first.worker);
+    assert.ok(second.at - stoppedAt < STOPPED_WITHIN_MS);
+    const sessionsOf = async (state: string): Promise<number> => {
+      const { sessions } = await world.broker.listSessions({ limit: 10 });
+      return sessions.filter((one) => one.worker === first.worker && one.state === state).length;
+    };
+    world.kill(first.worker, "SIGCONT");
+    await eventually("the sleeper has a new session", async () => (await sessionsOf("live")) === 1);
+    assert.equal(await sessionsOf("lost"), 1);
+    const ended = await execution.wait();
+    assert.deepEqual([ended.counters.completed, ended.counters.total, ended.lostAttempts], [1, 1, 1]);
+    const { rows } = await world.broker.readResults({ executionId: execution.id, limit: 10 });
+    assert.deepEqual(
+      rows.map(({ worker, attempt }) => ({ worker, attempt })),
+      [{ worker: second.worker, attempt: 2 }],
+    );
+    t.diagnostic(`late outcomes refused: ${ended.refusedOutcomes}`);
+    // It is of use again.
+    await world.warmUp();
+  },
+);
 
 test("the late commit of a stopped worker is refused and counted", { timeout: TIMEOUT_MS }, async (t) => {
   const cleanup = cleanups(t);

@@ -53,13 +53,20 @@ function readQueue(lane: Values, { executionId, group, session, specKey }: Share
 function readAgain(lane: Values, { executionId, group, session, specKey }: Shared): Lease[] {
   const leases: Lease[] = [];
   for (let at = HEAD; at < lane.length; at += 6) {
-    const [entry, task, attempt, input, parents, results] = lane.slice(at, at + 6) as [string, string, number, string, string, string[]];
+    const [entry, task, attempt, input, parents, results] = lane.slice(at, at + 6) as [
+      string,
+      string,
+      number,
+      string,
+      string,
+      string[],
+    ];
     leases.push({
       executionId,
       task: Number(task),
       token: makeToken({ stream: "a", entry, group, attempt: String(attempt), session, end: "" }),
       spec: specKey,
-      attempt: Number(attempt),
+      attempt,
       input,
       ...(parents === "" ? {} : { parents: parentResults(parents, results) }),
     });
@@ -75,7 +82,15 @@ function parentResults(parents: string, records: readonly string[]): Record<numb
 function readChunks(lane: Values, { executionId, group, session, specKey }: Shared): Lease[] {
   const leases: Lease[] = [];
   for (let at = HEAD; at < lane.length; at += 7) {
-    const [name, task, start, end, attempt, careful, replica] = lane.slice(at, at + 7) as [string, string, string, string, number, string, string];
+    const [name, task, start, end, attempt, careful, replica] = lane.slice(at, at + 7) as [
+      string,
+      string,
+      string,
+      string,
+      number,
+      string,
+      string,
+    ];
     const [stream, entry] = [name.slice(0, 1), name.slice(1)];
     leases.push({
       executionId,
@@ -83,7 +98,7 @@ function readChunks(lane: Values, { executionId, group, session, specKey }: Shar
       start: Number(start),
       token: makeToken({ stream, entry, group, attempt: String(attempt), session, end }),
       spec: specKey,
-      attempt: Number(attempt),
+      attempt,
       end: Number(end),
       ...(replica === "" ? {} : { replica: Number(replica) }),
       ...(careful === "" ? {} : { careful: true }),

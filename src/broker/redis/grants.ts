@@ -197,7 +197,7 @@ export class Grants {
     const [, no, draining, stops, lanes] = reply;
     const known = session.knownIn(shard);
     known.sessionNo = String(no);
-    addOrders(gathered, known, draining, stops);
+    addOrders(gathered, known, { draining, stops });
     const read = (lanes as Reply[]).map((lane) => readLane(lane, known.sessionNo));
     const leases = read.flatMap((lane) => lane.leases);
     for (const lease of leases) known.add(lease);
@@ -233,15 +233,14 @@ export class Grants {
 export function addOrders(
   gathered: Gathered,
   known: KnownLeases,
-  draining: Reply | undefined,
-  stops: Reply | undefined,
+  told: { readonly draining: Reply | undefined; readonly stops: Reply | undefined },
 ): void {
-  const refs = stops as string[];
+  const refs = told.stops as string[];
   known.hasOrders = refs.length > 0;
   for (const ref of refs) {
     const lease = parseRef(ref);
     gathered.cancel.push(lease);
     known.delete(lease);
   }
-  if (Number(draining) === 1) gathered.drain = true;
+  if (Number(told.draining) === 1) gathered.drain = true;
 }

@@ -88,7 +88,10 @@ async function openShards(options: RedisBrokerOptions, count: number): Promise<S
 async function checkServer({ link }: Shard, { target, logger = silentLogger }: RedisBrokerOptions): Promise<void> {
   for (const { name, verdict, found, advice } of await configurationProblems(link)) {
     if (verdict === "problem") {
-      throw new HoldfastError("STORE_UNFIT", { url: describeTarget(target), problem: `${found} ${advice ?? ""}`.trim() });
+      throw new HoldfastError("STORE_UNFIT", {
+        url: describeTarget(target),
+        problem: `${found} ${advice ?? ""}`.trim(),
+      });
     }
     logger.warn({ check: name, found, advice }, "the redis server is not set up well");
   }

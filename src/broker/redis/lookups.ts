@@ -46,9 +46,12 @@ export class Lookups {
   async executions({ states, idPrefix = "", limit, before }: ListExecutionsParams): Promise<ListExecutionsReply> {
     const from = before === undefined ? Infinity : await this.#birthOf(before);
     const wanted = (view: ExecutionView): boolean =>
-      view.executionId.startsWith(idPrefix) && (states === undefined || states.length === 0 || states.includes(view.state));
+      view.executionId.startsWith(idPrefix) &&
+      (states === undefined || states.length === 0 || states.includes(view.state));
     const set = onlyLive(states) ? "live" : "executions";
-    const found = await Promise.all(this.#shards.map((shard) => pageOf(shard, { set, from, limit: limit + 1, wanted })));
+    const found = await Promise.all(
+      this.#shards.map((shard) => pageOf(shard, { set, from, limit: limit + 1, wanted })),
+    );
     const all = found.flat().toSorted((one, other) => other.birth - one.birth);
     const page = all.slice(0, limit).map(({ view }) => view);
     const last = page.at(-1);
@@ -68,7 +71,7 @@ export class Lookups {
     const { state } = await this.execution(executionId);
     const groups = new Map<string, views.GroupFacts>();
     const found: TaskView[] = [];
-    for (let from = String(after + 1); from !== "" && found.length < limit; ) {
+    for (let from = String(after + 1); from !== "" && found.length < limit;) {
       const budget = Math.max(limit - found.length, states === undefined ? 1 : MAX_PAGE);
       const [code, next, ...rows] = await shard.run("list-tasks", [executionId, from, budget]);
       if (code !== "ok") throw new HoldfastError("EXECUTION_NOT_FOUND", { execution: executionId });
@@ -108,7 +111,12 @@ export class Lookups {
 
   // ── Results and events ──────────────────────────────────────────────────────────────────────
 
-  async results({ executionId, cursor = 0, limit, partialsOnly = false }: ReadResultsParams): Promise<ReadResultsReply> {
+  async results({
+    executionId,
+    cursor = 0,
+    limit,
+    partialsOnly = false,
+  }: ReadResultsParams): Promise<ReadResultsReply> {
     const shard = this.#shardOf(executionId);
     const args = [executionId, cursor, limit, MAX_REPLY_PAYLOAD, partialsOnly ? "1" : "0"];
     const [code, next, done, ...values] = (await shard.run("read-results", args)) as string[];

@@ -96,7 +96,7 @@ export class Sessions {
     const channel = this.#channel(id, shard.no);
     for (let asked = 0; asked < MAX_HEARD_ASKED; asked += 1) {
       const [, listeners] = (await shard.send("PUBSUB", "NUMSUB", channel)) as [string, number];
-      if (Number(listeners) > 0) return;
+      if (listeners > 0) return;
     }
   }
 
@@ -105,7 +105,7 @@ export class Sessions {
     const gathered = nothing();
     const beat = async (shard: Shard): Promise<void> => {
       const [, draining, stops] = await this.#alive(id, shard.run("heartbeat", [id, "1"]));
-      addOrders(gathered, session.knownIn(shard), draining, stops);
+      addOrders(gathered, session.knownIn(shard), { draining, stops });
     };
     // A shard that is away must not keep the others from hearing it.
     await Promise.all(reachable(this.#options.shards).map(beat));

@@ -223,7 +223,8 @@ export interface StoredResult {
 export function resultRow({ field, worker, at, record, values }: StoredResult, isLean: boolean): ResultRow {
   const ran = { worker, attempt: attemptOf(record), durationMs: durationOf(record), at: Number(at) };
   const [task, start, end] = field.split(":").map(Number) as [number, number | undefined, number | undefined];
-  if (start === undefined || end === undefined) return { task, ...(isLean ? {} : { result: resultOf(record) }), ...ran };
+  if (start === undefined || end === undefined)
+    return { task, ...(isLean ? {} : { result: resultOf(record) }), ...ran };
   const [partial, missing] = [partialOf(record), missingOf(record)];
   return {
     task,
