@@ -1,10 +1,8 @@
 /** The command line with a real Redis as the broker, and no process of ours that owns anything. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import type { DemoReport } from "../../src/cli/demo/demo-report.ts";
 import type { ExecutionStatus } from "../../src/sdk/progress.ts";
 import { cliFolder, type CliFolder, packageUrl } from "../fixtures/cli/cli-process.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
@@ -55,24 +53,6 @@ describe("on a Redis with a password", { timeout: TIMEOUT_MS }, () => {
     assert.equal(end.code, 0, end.stderr);
     return JSON.parse(end.stdout) as Overview;
   };
-
-  const keys = async (): Promise<readonly string[]> => {
-    const found = await server.command("KEYS", "*");
-    return (found as string[]).toSorted();
-  };
-
-  test("the demo loses nothing by its kill, and takes its keys along", async () => {
-    const before = await keys();
-    const end = await folder.run(
-      ...["demo", "--scale", "small", "--fault-demo", "--broker", broker, "--json", "demo.json"],
-    );
-    assert.equal(end.code, 0, `${end.stdout}\n${end.stderr}`);
-    const report = JSON.parse(readFileSync(path.join(folder.path, "demo.json"), "utf8")) as DemoReport;
-    assert.deepEqual([report.verdict, report.completed, report.duplicateCommits], ["passed", 1_000, 0]);
-    assert.ok(report.takeovers >= 1);
-    assert.doesNotMatch(end.stdout + end.stderr, /a:b\/c@d/);
-    assert.deepEqual(await keys(), before);
-  });
 
   test("run needs nobody else, and its results are read afterwards", async () => {
     const end = await folder.run("run", "double.ts", "--workers", "2", "--broker", broker, "--json", "run.json");

@@ -69,7 +69,7 @@ describe("a link to a server with users", { concurrency: true }, () => {
     await server.command("CONFIG", "SET", "requirepass", PASSWORD);
     await link.send(["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no"]).catch(() => undefined);
     await eventually("the link is down", () => !link.isUp);
-    const error = await rejection(link.ready(200));
+    const error = await rejection(link.ready(3_000));
     assert.ok(HoldfastError.is(error, "BROKER_UNREACHABLE"));
     assert.match(error.message, /NOAUTH/);
   });
@@ -121,7 +121,7 @@ describe("a link by TLS", () => {
 
     const stranger = standalone(place, { tls: {} });
     assert.match(describeTarget(stranger), /^rediss:/);
-    const error = await rejection(testLink(stranger, cleanup, { patienceMs: 100 }));
+    const error = await rejection(testLink(stranger, cleanup, { patienceMs: 3_000 }));
     assert.ok(HoldfastError.is(error, "BROKER_UNREACHABLE"));
     assert.match(error.message, /self-signed certificate/);
     const careless = standalone(place, { tls: { rejectUnauthorized: false } });

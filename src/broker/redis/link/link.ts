@@ -127,6 +127,9 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   }
 }
 
+/** How often in a row a library may be gone that was loaded just now. */
+const LOAD_TRIES = 5;
+
 /** Both connections to one server, and what the server said about itself. */
 interface Pair {
   readonly commands: Connection;
@@ -210,11 +213,19 @@ class RedisLink implements Link {
     const pair = this.#pair;
     if (pair === undefined) return Promise.reject(this.#notUp());
     const command = ["FCALL", name, String(keys.length), ...keys].concat(args as string[]);
-    return pair.commands.send(command).catch(async (thrown: unknown) => {
-      if (!(thrown instanceof RedisRefusal && /function not found/i.test(thrown.text))) throw thrown;
-      await loadLibrary(pair.commands, library);
-      return pair.commands.send(command);
-    });
+    const tryAgain = async (thrown: unknown, triesLeft: number): Promise<Reply> => {
+      const isUnknown = thrown instanceof RedisRefusal && /function not found/i.test(thrown.text);
+      if (!isUnknown || triesLeft === 0) throw thrown;
+      // They travel together, so that hardly ever somebody's FUNCTION FLUSH comes between them.
+      const [loaded, called] = await Promise.allSettled([
+        loadLibrary(pair.commands, library),
+        pair.commands.send(command),
+      ]);
+      if (called.status === "fulfilled") return called.value;
+      if (loaded.status === "rejected") throw loaded.reason;
+      return tryAgain(called.reason, triesLeft - 1);
+    };
+    return pair.commands.send(command).catch((thrown: unknown) => tryAgain(thrown, LOAD_TRIES));
   }
 
   ready(patienceMs: number): Promise<void> {

@@ -7,6 +7,7 @@ eachCall(function()
   examining.isRepair = ARGV[3] == '1'
   examining.names = {}
   examining.found = {}
+  examining.tellsStreams = false
 end)
 
 -- `mend` (optional) sets it right; `times`: how often, when it is more than once.

@@ -1,13 +1,13 @@
 /** A link finds the master of its shard again: by sentinels, and in a cluster. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Link, LinkBroken } from "../../../src/broker/redis/link/link.ts";
-import { slotOf } from "../../../src/broker/redis/link/slots.ts";
-import type { RedisTarget } from "../../../src/broker/redis/link/target.ts";
-import { HoldfastError } from "../../../src/errors/index.ts";
-import { cleanups, eventually } from "../../fixtures/sdk/scratch.ts";
-import { rejection, testLink } from "../../support/redis-link.ts";
-import { type RedisServer, startCluster, startSentinel } from "../../support/redis-server.ts";
+import { type Link, LinkBroken } from "../../src/broker/redis/link/link.ts";
+import { slotOf } from "../../src/broker/redis/link/slots.ts";
+import type { RedisTarget } from "../../src/broker/redis/link/target.ts";
+import { HoldfastError } from "../../src/errors/index.ts";
+import { cleanups, eventually } from "../fixtures/sdk/scratch.ts";
+import { rejection, testLink } from "../support/redis-link.ts";
+import { type RedisServer, startCluster, startSentinel } from "../support/redis-server.ts";
 
 const PATIENCE_MS = 30_000;
 const TAG = "shard-1";
@@ -78,7 +78,7 @@ describe("a link by sentinels", () => {
     const setup = await startSentinel();
     cleanup(() => setup.stop());
     const target: RedisTarget = { mode: "sentinel", nodes: nodesOf(setup.sentinels), masterName: "nobody", db: 0 };
-    const error = await rejection(testLink(target, cleanup, { patienceMs: 200 }));
+    const error = await rejection(testLink(target, cleanup, { patienceMs: 5_000 }));
     assert.ok(HoldfastError.is(error, "BROKER_UNREACHABLE"));
     assert.match(error.message, /knows no master named nobody/);
   });
