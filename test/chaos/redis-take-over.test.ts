@@ -1,11 +1,12 @@
 /**
  * How fast a lost worker's task runs elsewhere when two plain workers have nothing but a Redis in
  * common: no parent sees the death and tells, the survivor notices by itself. Whoever dies may be the
- * one that led the coordinators.
+ * one that led the coordinators. With CHAOS_PEERS=1 the same is done to BullMQ with its defaults.
  *
  * CHAOS_TAKE_OVERS sets the number of kills (default 10). The figures stand in docs/reliability.md.
  */
 import assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -13,17 +14,21 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { test } from "node:test";
 import { batch } from "../../src/sdk/batch.ts";
+import { sleep, systemClock } from "../../src/util/clock.ts";
 import { siblingModule } from "../../src/util/sibling-module.ts";
 import { signsAndRests, signsAndWaits } from "../fixtures/redis/tasks.ts";
-import { cleanups, eventually, startProgram } from "../fixtures/sdk/scratch.ts";
+import { cleanups, eventually, scratchFolder, startProgram } from "../fixtures/sdk/scratch.ts";
 import { startRedis } from "../support/redis-server.ts";
-import { describeTimes, quantile, signed, startRedisWorkers } from "../support/redis-workers.ts";
+import { describeTimes, quantile, readSigns, signed, startRedisWorkers } from "../support/redis-workers.ts";
 
 const TAKE_OVERS = Number(process.env["CHAOS_TAKE_OVERS"] ?? 10);
 /** A stopped worker is silent for 5 s before it counts as dead; then its work must run at once. */
 const STOPPED_WITHIN_MS = 7_000;
 const TIMEOUT_MS = 90_000;
 const NEWCOMER_MS = 2_000;
+const PEER_KILLS = 3;
+const LOOK_EVERY_MS = 20;
+const CLOCK = systemClock({ keepAlive: true });
 const NAMESPACE = "take-over";
 const LEADER_KEY = `{${NAMESPACE}:0}:leader:coordinator`;
 
@@ -127,3 +132,39 @@ test("the late commit of a stopped worker is refused and counted", { timeout: TI
     [2],
   );
 });
+
+test(
+  `for comparison: a job of a killed BullMQ worker, ${PEER_KILLS} times`,
+  { skip: process.env["CHAOS_PEERS"] === "1" ? false : "only with CHAOS_PEERS=1", timeout: PEER_KILLS * 120_000 },
+  async (t) => {
+    const { Queue } = await import("bullmq");
+    const cleanup = cleanups(t);
+    const server = await startRedis({ appendonly: "everysec" });
+    cleanup(() => server.stop());
+    const dir = await scratchFolder(t);
+    const queue = new Queue("peers", { connection: { host: server.host, port: server.port } });
+    cleanup(() => queue.close());
+    const alive = new Map<string, ChildProcess>();
+    const start = async (name: string): Promise<void> => {
+      const program = siblingModule(import.meta.url, "../fixtures/redis/bullmq-worker");
+      const { child } = await startProgram(program, [String(server.port), name], cleanup);
+      alive.set(name, child);
+    };
+    await start("one");
+    await start("two");
+    const times: number[] = [];
+    for (let round = 0; round < PEER_KILLS; round += 1) {
+      const [signs, gate] = [path.join(dir, `signs-${round}`), path.join(dir, `gate-${round}`)];
+      await queue.add("job", { signs, gate });
+      const first = await signed(signs, 0);
+      const killedAt = Date.now();
+      alive.get(first.worker)?.kill("SIGKILL");
+      alive.delete(first.worker);
+      while (readSigns(signs).length < 2) await sleep(CLOCK, LOOK_EVERY_MS);
+      times.push((await signed(signs, 1)).at - killedAt);
+      await writeFile(gate, "");
+      await start(`spare${round}`);
+    }
+    t.diagnostic(`BullMQ, SIGKILL → the job begins on the other worker: ${describeTimes(times)}`);
+  },
+);

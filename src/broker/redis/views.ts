@@ -170,7 +170,7 @@ export function separateTask(row: readonly string[], { executionId, hasEnded, gr
 }
 
 function shownState(stored: string, isDelayed: boolean, hasEnded: boolean): TaskView["state"] {
-  const isOpen = ["blocked", "scheduled", "queued", "running", "gone"].includes(stored);
+  const isOpen = ["blocked", "scheduled", "queued", "running", "vanished"].includes(stored);
   if (isOpen && hasEnded) return "cancelled";
   return stored === "queued" && isDelayed ? "scheduled" : (stored as TaskView["state"]);
 }

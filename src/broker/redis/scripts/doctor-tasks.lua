@@ -90,7 +90,7 @@ local function checkBlocked(task, content, waits)
   local parents = cjson.decode(content)[2]
   local open, dead, seen = 0, nil, {}
   for _, parent in ipairs(parents and cjson.decode(parents) or {}) do
-    local state = not seen[parent] and whereabouts.parent(execution, int(parent))
+    local state = not seen[parent] and dependents.parentState(execution, int(parent))
     seen[parent] = true
     dead = dead or (state == 'dead' and parent)
     if state == 'open' then

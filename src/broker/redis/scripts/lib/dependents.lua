@@ -74,3 +74,22 @@ end
 
 -- Makes a blocked task ready whose parents have all completed, whatever `waits` says.
 dependents.start = startChild
+
+-- How a parent stands: 'open', 'completed' or 'dead'.
+function dependents.parentState(execution, parent)
+  local group = records.groupOfTask(execution, parent)
+  if group.length then
+    books.flush()
+    local row = call('HMGET', group.key, 'queued', 'running', 'scheduled', 'failed')
+    if count(row[1]) + count(row[2]) + count(row[3]) > 0 then
+      return 'open'
+    end
+    return count(row[4]) == 0 and 'completed' or 'dead'
+  end
+  if call('HEXISTS', execution.key .. ':results', parent) == 1 then
+    return 'completed'
+  end
+  local known = call('HGET', execution.key .. ':tries', parent)
+  local state = known and string.match(known, '"state":"(%a+)"')
+  return (state == 'failed' or state == 'skipped') and 'dead' or 'open'
+end

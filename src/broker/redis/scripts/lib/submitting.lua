@@ -106,25 +106,6 @@ local function writeGroup(execution, definition)
   return records.group(execution, no)
 end
 
--- How a parent of an earlier part, or of this one, stands: 'open', 'completed' or 'dead'.
-local function parentState(execution, parent)
-  local group = records.groupOfTask(execution, parent)
-  if group.length then
-    books.flush()
-    local row = call('HMGET', group.key, 'queued', 'running', 'scheduled', 'failed')
-    if count(row[1]) + count(row[2]) + count(row[3]) > 0 then
-      return 'open'
-    end
-    return count(row[4]) == 0 and 'completed' or 'dead'
-  end
-  if call('HEXISTS', execution.key .. ':results', parent) == 1 then
-    return 'completed'
-  end
-  local known = call('HGET', execution.key .. ':tries', parent)
-  local state = known and string.match(known, '"state":"(%a+)"')
-  return (state == 'failed' or state == 'skipped') and 'dead' or 'open'
-end
-
 -- A task with parents: blocked, ready, or skipped because a parent is dead already.
 local function addLinked(group, task, content, links)
   local input, parents = content[1], content[2] ~= '' and content[2] or nil
@@ -133,7 +114,7 @@ local function addLinked(group, task, content, links)
   for _, parent in ipairs(parents and cjson.decode(parents) or {}) do
     if not seen[parent] then
       seen[parent] = true
-      local state = parentState(execution, parent)
+      local state = dependents.parentState(execution, parent)
       open = open + (state == 'open' and 1 or 0)
       isSkipped = isSkipped or state == 'dead'
     end

@@ -1,4 +1,4 @@
--- Where separate tasks stand, for the examination: each of them must be in exactly one place.
+-- Where separate tasks stand: each of them must be in exactly one place.
 --
 -- A task is completed in `results`; else what its try says; else `blocked`; else an entry of its group's queue.
 -- A task that is nowhere has vanished: nothing will ever run it, and its execution would never end.
@@ -50,10 +50,12 @@ local function entryOfTry(group, try)
   if not id or not group.has.again or #call('XRANGE', records.streamKey(group, 'a'), id, id) == 0 then
     return nil
   end
-  return id, examining.holder(group, 'a', id)
+  local pending = call('XPENDING', records.streamKey(group, 'a'), group.pool, id, id, 1)[1]
+  return id, pending and pending[2]
 end
 
--- The task's state, or 'vanished'; and the entry in `again` that goes with it, where there is one.
+-- The task's state, or 'vanished'; the entry in `again` that goes with it, where there is one; and the session
+-- that runs it.
 function whereabouts.of(group, task, facts)
   local try = facts.tries[task]
   if facts.results[task] then
@@ -67,31 +69,13 @@ function whereabouts.of(group, task, facts)
   elseif state == 'queued' then
     local entry, owner = entryOfTry(group, try)
     if entry then
-      return entryState(group, owner), entry
+      return entryState(group, owner), entry, owner
     end
   elseif facts.blocked[task] then
     return 'blocked'
   end
   if facts.waiting[task] or (facts.entries[task] and facts.owners[task]) then
-    return entryState(group, facts.owners[task])
+    return entryState(group, facts.owners[task]), nil, facts.owners[task]
   end
   return 'vanished'
-end
-
--- How a parent stands: 'open', 'completed' or 'dead'.
-function whereabouts.parent(execution, parent)
-  local group = records.groupOfTask(execution, parent)
-  if group.length then
-    local row = call('HMGET', group.key, 'queued', 'running', 'scheduled', 'failed')
-    if count(row[1]) + count(row[2]) + count(row[3]) > 0 then
-      return 'open'
-    end
-    return count(row[4]) == 0 and 'completed' or 'dead'
-  end
-  if call('HEXISTS', execution.key .. ':results', parent) == 1 then
-    return 'completed'
-  end
-  local try = call('HGET', execution.key .. ':tries', parent)
-  local state = try and string.match(try, '"state":"(%a+)"')
-  return (state == 'failed' or state == 'skipped') and 'dead' or 'open'
 end
