@@ -5,6 +5,7 @@
  *
  * CHAOS_TAKE_OVERS sets the number of kills (default 10). The figures stand in docs/reliability.md.
  */
+import { createClient } from "@redis/client";
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -142,8 +143,13 @@ test(
     const server = await startRedis({ appendonly: "everysec" });
     cleanup(() => server.stop());
     const dir = await scratchFolder(t);
-    const queue = new Queue("peers", { connection: { host: server.host, port: server.port } });
-    cleanup(() => queue.close());
+    const connection = createClient({ url: server.url });
+    await connection.connect();
+    const queue = new Queue("peers", { connection });
+    cleanup(async () => {
+      await queue.close();
+      connection.destroy();
+    });
     const alive = new Map<string, ChildProcess>();
     const start = async (name: string): Promise<void> => {
       const program = siblingModule(import.meta.url, "../fixtures/redis/bullmq-worker");

@@ -1,0 +1,65 @@
+/** What docs/redis-keys.md says that a user must be allowed is enough, and rights to functions are not needed. */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { openRedisBroker } from "../../../src/broker/redis/index.ts";
+import { systemClock } from "../../../src/util/clock.ts";
+import { FakeWorker } from "../../support/fake-worker.ts";
+import { type RedisServer, startRedis } from "../../support/redis-server.ts";
+import { batch } from "../../support/submissions.ts";
+import { read } from "../../tidy/repository.ts";
+
+/** The rights as the page states them. */
+function rightsOfPage(): string[] {
+  const [, rights = ""] = /^ACL SETUSER holdfast on >PASSWORD (.+)$/m.exec(read("docs/redis-keys.md")) ?? [];
+  return rights.split(" ");
+}
+
+describe("a user with the rights that the docs name", () => {
+  let server: RedisServer;
+  let users = 0;
+  before(async () => {
+    server = await startRedis();
+  });
+  after(() => server.stop());
+
+  async function work(rights: readonly string[]): Promise<string> {
+    users += 1;
+    const username = `user-${users}`;
+    await server.command("ACL", "SETUSER", username, "on", ">secret", ...rights);
+    const broker = await openRedisBroker({
+      target: {
+        mode: "standalone",
+        nodes: [{ host: server.host, port: server.port }],
+        db: 0,
+        username,
+        password: "secret",
+      },
+      clock: systemClock({ keepAlive: true }),
+      random: Math.random,
+      newId: () => crypto.randomUUID(),
+      namespace: "holdfast",
+    });
+    try {
+      const worker = await FakeWorker.join(broker);
+      const waiting = worker.waitForWork(10_000, 2);
+      const [receipt] = (await broker.submit({ submissions: [batch(2)] })).executions;
+      await worker.finish(...(await waiting.promise).leases, ...(await worker.leases(2)));
+      await broker.reapSessions({ limit: 10 });
+      return (await broker.getExecution({ executionId: receipt?.executionId ?? "" })).state;
+    } finally {
+      await broker.close();
+    }
+  }
+
+  it("runs everything", async () => {
+    const rights = rightsOfPage();
+    assert.ok(rights.length > 8, "the page names the rights");
+    assert.equal(await work(rights), "completed");
+  });
+
+  it("runs everything by scripts when it may not use functions", async () => {
+    await server.command("CONFIG", "RESETSTAT");
+    assert.equal(await work(rightsOfPage().filter((right) => !/^\+(fcall|function)/.test(right))), "completed");
+    assert.match(String(await server.command("INFO", "commandstats")), /cmdstat_eval:/);
+  });
+});
