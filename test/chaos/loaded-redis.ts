@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
+import type { Readable } from "node:stream";
 import type { TestContext } from "node:test";
 import type { Broker } from "../../src/broker/contract.ts";
 import type { Settings } from "../../src/config/index.ts";
@@ -72,7 +73,7 @@ export async function startLoadedRedis(t: TestContext, options: LoadedRedisOptio
   };
   const sweeping = await client.submit(sweep(restsApart, { over: range(0, points), chunk: 10 }));
   const loads = Array.from({ length: LOADS }, (_, no) => start(`load${no}`, true));
-  await Promise.all(loads.map(({ stdout }) => stdout !== null && once(stdout, "data")));
+  await Promise.all(loads.map(async ({ stdout }) => once(stdout as Readable, "data")));
   let checked = 0;
   return {
     broker,

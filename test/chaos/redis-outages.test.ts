@@ -33,7 +33,7 @@ interface Fault {
   readonly times: number;
   /** Only once everybody has been there for so long. */
   readonly settledMs?: number;
-  strike(server: RedisServer): Promise<unknown>;
+  readonly strike: (server: RedisServer) => Promise<unknown>;
 }
 
 const FAULTS: readonly Fault[] = [

@@ -11,6 +11,7 @@ import { openRedisBroker } from "../../../src/broker/redis/index.ts";
 import { systemClock } from "../../../src/util/clock.ts";
 import { auditBroker } from "../../contract/audit.ts";
 import { cleanups } from "../../fixtures/sdk/scratch.ts";
+import { ascending } from "../../support/ascending.ts";
 import { FakeWorker } from "../../support/fake-worker.ts";
 import { done } from "../../support/outcomes.ts";
 import { standalone } from "../../support/redis-link.ts";
@@ -53,14 +54,17 @@ async function startWorld(t: TestContext): Promise<World> {
 
 describe("a server that has forgotten its last writes", () => {
   it("does not take a forgotten lease's outcome for that of who holds the task now", async (t) => {
-    const { open, remember, goBack } = await startWorld(t);
-    const [one, two] = [await open(), await open()];
-    const [first, second] = [await FakeWorker.join(one, { worker: "one" }), await FakeWorker.join(two, { worker: "two" })];
+    const world = await startWorld(t);
+    const [one, two] = [await world.open(), await world.open()];
+    const [first, second] = [
+      await FakeWorker.join(one, { worker: "one" }),
+      await FakeWorker.join(two, { worker: "two" }),
+    ];
     const { executions } = await one.submit({ submissions: [batch(2)] });
     const { executionId } = executions[0] ?? assert.fail();
-    remember();
+    world.remember();
     const forgotten = await first.take();
-    await goBack();
+    await world.goBack();
     const [again, other] = await second.leases(2);
     assert.ok(again !== undefined && other !== undefined);
     assert.equal(again.task, forgotten.task);
@@ -72,18 +76,18 @@ describe("a server that has forgotten its last writes", () => {
   });
 
   it("gets back the leases whose outcomes it has forgotten", async (t) => {
-    const { open, remember, goBack } = await startWorld(t);
-    const broker = await open();
+    const world = await startWorld(t);
+    const broker = await world.open();
     const worker = await FakeWorker.join(broker);
     const { executions } = await broker.submit({ submissions: [batch(3)] });
     const { executionId } = executions[0] ?? assert.fail();
     const leases = await worker.leases(2);
-    remember();
+    world.remember();
     await worker.finish(...leases);
-    await goBack();
+    await world.goBack();
     // It lives on and knows of no lease: all three are to be had, the two as if for the first time.
     const again = await worker.leases(3);
-    assert.deepEqual(again.map(({ task }) => task).toSorted(), [0, 1, 2]);
+    assert.deepEqual(ascending(again.map(({ task }) => task)), [0, 1, 2]);
     assert.deepEqual(
       again.map(({ attempt }) => attempt),
       [1, 1, 1],
