@@ -75,6 +75,7 @@ function isPlainFile(file: string): boolean {
 /** A file system's error as ours. */
 function asFileError(file: string, thrown: unknown): HoldfastError {
   const { code, message } = thrown as NodeJS.ErrnoException;
-  if (code === "ENOSPC" || code === "EDQUOT") return new HoldfastError("STORE_FULL", { file, what: "the disk" }, { cause: thrown });
+  if (code === "ENOSPC" || code === "EDQUOT")
+    return new HoldfastError("STORE_FULL", { file, what: "the disk" }, { cause: thrown });
   return new HoldfastError("STORE_FAILED", { file, problem: message }, { cause: thrown });
 }
