@@ -15,7 +15,7 @@ import type { KnownLeases } from "./known-leases.ts";
 import type { Reply } from "./link/link.ts";
 import type { LocalSession } from "./local-session.ts";
 import { AnswerLost, type ScriptArgument, type Shard } from "./shard.ts";
-import { Cache } from "./spec-cache.ts";
+import { Cache } from "./cache.ts";
 import { parseRef, refText } from "./tokens.ts";
 
 /** What the script does with the session when it finds no work: nothing, calls it later, calls it no more. */

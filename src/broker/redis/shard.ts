@@ -6,8 +6,9 @@
  *   (promise 7: repeats are harmless), for as long as `patienceMs`. A call whose repeat would not be
  *   harmless (a claim: its leases would be granted and never heard of) is told so instead.
  * - The server is busy with a script of somebody else: again after a pause.
- * - The server refuses to write (memory is full, the disk is broken, replicas are missing): an error
- *   that its caller may retry; nothing was changed, because a script is refused at its first write.
+ * - The server refuses to write (memory is full and the call brings new work; the disk is broken; replicas
+ *   are missing): an error that its caller may retry; nothing was changed, because a transition is refused
+ *   before its first write.
  */
 import { HoldfastError } from "../../errors/index.ts";
 import { type Clock, sleep } from "../../util/clock.ts";

@@ -1,7 +1,7 @@
 /** Which executions are verified and how, kept because it never changes: a chunk's worker says whether it is in the sample. */
 import type { Outcome, VerifyPlan } from "../contract.ts";
 import type { Shard } from "./shard.ts";
-import { Cache } from "./spec-cache.ts";
+import { Cache } from "./cache.ts";
 
 export class VerifyPlans {
   readonly #shardOf: (executionId: string) => Shard;
@@ -18,7 +18,8 @@ export class VerifyPlans {
     for (const outcome of outcomes) {
       const { executionId } = outcome.lease;
       if (outcome.kind !== "chunk" || outcome.values === undefined || plans.has(executionId)) continue;
-      const plan = this.#plans.get(executionId) ?? (await this.#learn(executionId));
+      const cached = this.#plans.get(executionId);
+      const plan = cached === undefined ? await this.#learn(executionId) : cached;
       if (plan !== null) plans.set(executionId, plan);
     }
     return plans;
