@@ -14,6 +14,8 @@ import { PROGRESS_INTERVAL_MS } from "./runner-wire.ts";
 const TIMEOUT_GRACE_MS = 500;
 /** After an attempt, memory is looked at unless it was this recently. */
 const MEMORY_LOOK_GAP_MS = 20;
+/** A timer that comes later than this says that this process stood still: what its runner said meanwhile waits to be read. */
+const LATE_MS = 20;
 
 export interface AttemptWatchOptions {
   readonly clock: Clock;
@@ -38,6 +40,7 @@ export class AttemptWatch {
   #killAt = Infinity;
   #lookAt = Infinity;
   #cancelLook: (() => void) | undefined;
+  #wasLate = false;
   #memoryLookedAt = 0;
 
   constructor(options: AttemptWatchOptions, events: AttemptWatchEvents) {
@@ -108,10 +111,17 @@ export class AttemptWatch {
   }
 
   #look(): void {
+    const now = performance.now();
+    const isLate = now - this.#lookAt > LATE_MS && !this.#wasLate;
     this.#lookAt = Infinity;
+    this.#wasLate = isLate;
     const attempt = this.#attempt;
     if (attempt === undefined) return;
-    const now = performance.now();
+    if (isLate) {
+      // The runner may have ended, or gone on, in time: it is heard first.
+      this.#arm();
+      return;
+    }
     if (this.#isOverMemory()) this.#events.overMemory();
     else if (now >= this.#killAt) this.#events.graceOver();
     else if (now >= this.#dueAt(attempt)) this.#events.timedOut(attempt);
