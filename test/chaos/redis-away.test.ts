@@ -99,7 +99,7 @@ test(
 );
 
 test(
-  "a worker behind a partition loses its task to another, is refused, and recovers by itself",
+  "a worker behind a partition loses its task to another, whose result alone counts, and recovers by itself",
   { timeout: TIMEOUT_MS },
   async (t) => {
     const cleanup = cleanups(t);
