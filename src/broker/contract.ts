@@ -20,19 +20,51 @@
 import type { DutyParams, DutyReply, LeadParams, LeadReply } from "./contract/duties.ts";
 import type {
   AttemptLog,
-  DeadLetter,
   ExecutionView,
+  ListDeadLettersParams,
+  ListDeadLettersReply,
   ListExecutionsParams,
   ListExecutionsReply,
+  ListSessionsParams,
+  ListSessionsReply,
   ListTasksParams,
   PoolView,
   ReadEventsParams,
   ReadEventsReply,
   ReadResultsParams,
   ReadResultsReply,
-  SessionView,
+  TaskFacts,
   TaskView,
 } from "./contract/looking.ts";
+import type {
+  AcquireLockParams,
+  AcquireLockReply,
+  CheckpointInfo,
+  CheckpointView,
+  DeleteCheckpointsParams,
+  DeleteValueParams,
+  ExtendLockParams,
+  ListCheckpointsParams,
+  ListLocksParams,
+  ListLocksReply,
+  ListValuesParams,
+  ListValuesReply,
+  LockGrant,
+  LockView,
+  ReadCheckpointParams,
+  ReleaseLockParams,
+  SaveCheckpointParams,
+  ValueView,
+  WriteValueParams,
+} from "./contract/state.ts";
+import type {
+  LettersParams,
+  LettersReply,
+  RerunParams,
+  RerunReply,
+  SteerParams,
+  SteerPoolParams,
+} from "./contract/steering.ts";
 import type { ExtendParams, SubmitParams, SubmitReceipt } from "./contract/submitting.ts";
 import type { PendingVerification, VerificationVerdict } from "./contract/verification.ts";
 import type {
@@ -50,7 +82,9 @@ import type {
 } from "./contract/working.ts";
 
 export type * from "./contract/duties.ts";
-export type * from "./contract/looking.ts";
+export * from "./contract/looking.ts";
+export type * from "./contract/state.ts";
+export * from "./contract/steering.ts";
 export type * from "./contract/submitting.ts";
 export type * from "./contract/verification.ts";
 export type * from "./contract/working.ts";
@@ -72,12 +106,27 @@ export interface Broker {
   /** Errors: EXECUTION_NOT_FOUND, EXECUTION_SEALED, EXECUTION_ENDED and those of submit. */
   extend(params: ExtendParams): Promise<{ readonly total: number }>;
   /** No new claims; running attempts finish. Errors: EXECUTION_NOT_FOUND, EXECUTION_ENDED. */
-  pause(params: { readonly executionId: string }): Promise<ExecutionView>;
-  resume(params: { readonly executionId: string }): Promise<ExecutionView>;
+  pause(params: SteerParams): Promise<ExecutionView>;
+  resume(params: SteerParams): Promise<ExecutionView>;
   /** Ends the execution now; running attempts are told by directive and their outcomes refused. */
   cancel(params: { readonly executionId: string; readonly reason?: string }): Promise<ExecutionView>;
-  pausePool(params: { readonly pool: string }): Promise<PoolView>;
-  resumePool(params: { readonly pool: string }): Promise<PoolView>;
+  pausePool(params: SteerPoolParams): Promise<PoolView>;
+  resumePool(params: SteerPoolParams): Promise<PoolView>;
+  /**
+   * Dead letters are queued again, as if they had not been tried yet; attempts go on counting. Tasks
+   * that were skipped because of them wait for them again. An execution that had failed or completed
+   * runs again. Errors: EXECUTION_NOT_FOUND, EXECUTION_CANCELLED, QUEUE_FULL.
+   */
+  retry(params: LettersParams): Promise<LettersReply>;
+  /** Dead letters are struck off the list; their tasks stay failed. Errors: EXECUTION_NOT_FOUND. */
+  discard(params: LettersParams): Promise<LettersReply>;
+  /**
+   * A task and all its descendants lose what they have (a running attempt is stopped, a result is no
+   * longer read) and run again, in order. Needs an execution whose inputs are kept. An ended
+   * execution runs again. Errors: EXECUTION_NOT_FOUND, EXECUTION_CANCELLED, TASK_UNKNOWN,
+   * INPUTS_NOT_KEPT, INVALID_REQUEST for an array.
+   */
+  rerun(params: RerunParams): Promise<RerunReply>;
 
   openSession(params: WorkerProfile): Promise<OpenSessionReply>;
   /** Errors: SESSION_LOST (as for claim, commit and reconcile). */
@@ -100,10 +149,7 @@ export interface Broker {
   getExecution(params: { readonly executionId: string }): Promise<ExecutionView>;
   listExecutions(params: ListExecutionsParams): Promise<ListExecutionsReply>;
   listTasks(params: ListTasksParams): Promise<{ readonly tasks: readonly TaskView[] }>;
-  listDeadLetters(params: {
-    readonly executionId: string;
-    readonly limit: number;
-  }): Promise<{ readonly letters: readonly DeadLetter[] }>;
+  listDeadLetters(params: ListDeadLettersParams): Promise<ListDeadLettersReply>;
   listAttempts(params: {
     readonly executionId: string;
     readonly task?: number;
@@ -111,8 +157,33 @@ export interface Broker {
   }): Promise<{ readonly attempts: readonly AttemptLog[] }>;
   readResults(params: ReadResultsParams): Promise<ReadResultsReply>;
   readEvents(params: ReadEventsParams): Promise<ReadEventsReply>;
-  listSessions(params: { readonly limit: number }): Promise<{ readonly sessions: readonly SessionView[] }>;
+  listSessions(params: ListSessionsParams): Promise<ListSessionsReply>;
   listPools(): Promise<{ readonly pools: readonly PoolView[] }>;
+  /** What a task waits for, whatever its state. Errors: EXECUTION_NOT_FOUND, TASK_UNKNOWN. */
+  explainTask(params: { readonly executionId: string; readonly task: number }): Promise<TaskFacts>;
+
+  acquireLock(params: AcquireLockParams): Promise<AcquireLockReply>;
+  /** Errors: LOCK_LOST. */
+  extendLock(params: ExtendLockParams): Promise<LockGrant>;
+  /** Gives the lock, or the place in its line, back. False when the owner had neither (any more). */
+  releaseLock(params: ReleaseLockParams): Promise<{ readonly released: boolean }>;
+  /** Absent when nobody holds it. */
+  readLock(params: { readonly lock: string }): Promise<{ readonly lock?: LockView }>;
+  listLocks(params: ListLocksParams): Promise<ListLocksReply>;
+  /** Errors: VERSION_CONFLICT, STORE_FULL. */
+  writeValue(params: WriteValueParams): Promise<{ readonly version: number; readonly expiresAt?: number }>;
+  /** Absent when there is none (any more). */
+  readValue(params: { readonly key: string }): Promise<{ readonly value?: ValueView }>;
+  /** Errors: VERSION_CONFLICT. */
+  deleteValue(params: DeleteValueParams): Promise<{ readonly deleted: boolean }>;
+  listValues(params: ListValuesParams): Promise<ListValuesReply>;
+  /** Errors: CHECKPOINT_FENCED, STORE_FULL. */
+  saveCheckpoint(params: SaveCheckpointParams): Promise<{ readonly version: number }>;
+  /** Absent when there is none (any more). */
+  readCheckpoint(params: ReadCheckpointParams): Promise<{ readonly checkpoint?: CheckpointView }>;
+  /** Newest first. */
+  listCheckpoints(params: ListCheckpointsParams): Promise<{ readonly checkpoints: readonly CheckpointInfo[] }>;
+  deleteCheckpoints(params: DeleteCheckpointsParams): Promise<{ readonly deleted: number }>;
 
   /** Takes, renews or watches a leader lease. */
   lead(params: LeadParams): Promise<LeadReply>;
@@ -122,7 +193,7 @@ export interface Broker {
   promoteDue(params: DutyParams): Promise<DutyReply>;
   /** Takes leases back whose attempt has outlived its timeout by more than a worker needs to report it. */
   reapOverdue(params: DutyParams): Promise<DutyReply>;
-  /** Deletes ended executions past their retention, and events, sessions and attempts with them. */
+  /** Deletes ended executions past their retention, events, sessions and attempts with them, and state that has expired. */
   purge(params: DutyParams): Promise<DutyReply>;
   /** Gives up verifications that no second worker can run; lists those that can be judged. */
   pendingVerifications(params: DutyParams): Promise<{ readonly pending: readonly PendingVerification[] }>;
@@ -143,6 +214,9 @@ export const BROKER_METHODS = [
   "cancel",
   "pausePool",
   "resumePool",
+  "retry",
+  "discard",
+  "rerun",
   "openSession",
   "heartbeat",
   "claim",
@@ -159,6 +233,20 @@ export const BROKER_METHODS = [
   "readEvents",
   "listSessions",
   "listPools",
+  "explainTask",
+  "acquireLock",
+  "extendLock",
+  "releaseLock",
+  "readLock",
+  "listLocks",
+  "writeValue",
+  "readValue",
+  "deleteValue",
+  "listValues",
+  "saveCheckpoint",
+  "readCheckpoint",
+  "listCheckpoints",
+  "deleteCheckpoints",
   "lead",
   "reapSessions",
   "promoteDue",

@@ -26,5 +26,19 @@ export const MAX_PAGE = 1_000;
 export const MAX_OUTPUT_BYTES = 65_536;
 /** Disagreements kept per execution. */
 export const MAX_DISAGREEMENTS = 100;
+/** Parents named in one answer to why a task waits. */
+export const MAX_PARENTS_TOLD = 20;
+/** One checkpoint, UTF-16 code units of its JSON text. */
+export const MAX_CHECKPOINT = 8 * MAX_PAYLOAD;
+/** Checkpoints kept per scope, at most. */
+export const MAX_CHECKPOINTS_KEPT = 100;
+/** Longest life of a lock between two extensions: a day. */
+export const MAX_LOCK_TTL_MS = 86_400_000;
+/** Who stands in line for a lock keeps the place this long between two questions. */
+export const LINE_PATIENCE_MS = 2_000;
+/** Owners in line for one lock. */
+export const MAX_LINE = 10_000;
+/** Names of locks and values, and scopes of checkpoints, that begin so belong to the servers. */
+export const RESERVED_PREFIX = "holdfast:";
 /** Attempts kept per execution for listAttempts; older ones go first. */
 export const MAX_ATTEMPTS_KEPT = 1_000;

@@ -7,6 +7,8 @@ import { MAX_ARRAY_LENGTH, MAX_OUTPUT_BYTES } from "./limits.ts";
 export const MAX_NAME = 256;
 /** Submit keys, and the ids, tokens and cursors that a broker hands out. */
 export const MAX_IDENTIFIER = 512;
+/** Delays, timeouts, retention and times to live: a hundred years. Longer is a mistake. */
+export const MAX_DURATION_MS = 3_155_760_000_000;
 /** A sentence for a person. */
 export const MAX_MESSAGE = 2_000;
 

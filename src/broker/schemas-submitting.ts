@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { FAILURE_CLASSES } from "../core/failure.ts";
 import type { RetryPolicy } from "../core/retry.ts";
-import type { ItemArray, Submission, TaskGroup, TaskList, VerifyPlan } from "./contract.ts";
+import type { ExecutionKind, ItemArray, Submission, TaskGroup, TaskList, VerifyPlan } from "./contract.ts";
 import {
   MAX_ARRAY_LENGTH,
   MAX_CHUNK_ITEMS,
@@ -10,10 +10,8 @@ import {
   MAX_TASKS_PER_CALL,
   MAX_TASKS_PER_EXECUTION,
 } from "./limits.ts";
-import { boundedArray, identifier, integer, MAX_NAME, name, strict } from "./schema-parts.ts";
+import { boundedArray, identifier, integer, MAX_DURATION_MS, MAX_NAME, name, strict } from "./schema-parts.ts";
 
-/** Delays, timeouts and retention: a hundred years. Longer is a mistake. */
-const MAX_DURATION_MS = 3_155_760_000_000;
 const MAX_RETRIES = 10_000;
 const MAX_REQUIRES = 64;
 const MAX_REPLICAS = 100;
@@ -79,10 +77,12 @@ const verifySchema = strict<VerifyPlan>()({
   seed: z.int(),
 });
 
+export const executionKindSchema: z.ZodType<ExecutionKind> = z.enum(["sweep", "workflow", "batch", "experiment"]);
+
 export const submissionSchema = strict<Submission>()({
   key: z.exactOptional(identifier),
   name: z.string().max(MAX_NAME),
-  kind: z.enum(["sweep", "workflow", "batch", "experiment"]),
+  kind: executionKindSchema,
   priority: integer(1, 10),
   groups: boundedArray(taskGroupSchema, MAX_GROUPS),
   open: z.exactOptional(z.boolean()),
@@ -90,4 +90,5 @@ export const submissionSchema = strict<Submission>()({
   verify: z.exactOptional(verifySchema),
   retentionMs: z.exactOptional(duration),
   meta: z.exactOptional(payload),
+  keepInputs: z.exactOptional(z.boolean()),
 });

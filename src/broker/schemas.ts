@@ -8,7 +8,7 @@
  */
 import * as z from "zod";
 import { HoldfastError } from "../errors/index.ts";
-import type { Broker, BrokerMethod } from "./contract.ts";
+import { type Broker, type BrokerMethod, FROM_NOW } from "./contract.ts";
 import { isPlainCommit } from "./plain-commit.ts";
 import {
   MAX_BATCH,
@@ -21,7 +21,8 @@ import {
 } from "./limits.ts";
 import { executionStateSchema, leaseRefSchema, outcomeSchema, taskStateSchema } from "./schemas-working.ts";
 import { boundedArray, identifier, integer, itemIndex, MAX_MESSAGE, name, raise, strict } from "./schema-parts.ts";
-import { submissionSchema, taskGroupSchema } from "./schemas-submitting.ts";
+import { STATE_SCHEMAS } from "./schemas-state.ts";
+import { executionKindSchema, submissionSchema, taskGroupSchema } from "./schemas-submitting.ts";
 
 /** Params of a method; `undefined` for a method without. */
 export type ParamsOf<M extends BrokerMethod> = Parameters<Broker[M]>[0];
@@ -33,14 +34,25 @@ const MAX_LEAD_MS = 3_600_000;
 const MAX_CAPABILITIES = 64;
 const MAX_POOLS_PER_WORKER = 64;
 const MAX_SLOTS = 10_000;
+/** UTF-16 code units of what a worker says about its machine. */
+const MAX_PROFILE_META = 4_096;
 
 const count = integer(0, Number.MAX_SAFE_INTEGER);
 const pageLimit = integer(1, MAX_PAGE);
 const waitMs = z.number().min(0).max(MAX_WAIT_MS);
 const taskNumber = integer(0, MAX_TASKS_PER_EXECUTION);
+const steer = strict<ParamsOf<"pause">>()({ executionId: identifier, by: z.exactOptional(name) });
+const steerPool = strict<ParamsOf<"pausePool">>()({ pool: name, by: z.exactOptional(name) });
+const letters = strict<ParamsOf<"retry">>()({
+  executionId: identifier,
+  letters: z.exactOptional(
+    boundedArray(
+      z.strictObject({ task: integer(0, MAX_TASKS_PER_EXECUTION), start: z.exactOptional(itemIndex) }),
+      MAX_PAGE,
+    ),
+  ),
+});
 const executionOnly = strict<{ readonly executionId: string }>()({ executionId: identifier });
-const poolOnly = strict<{ readonly pool: string }>()({ pool: name });
-const limitOnly = strict<ParamsOf<"listSessions">>()({ limit: pageLimit });
 const duty = strict<ParamsOf<"purge">>()({ limit: integer(1, MAX_DUTY_ENTRIES) });
 const claimRequest = { max: integer(0, MAX_BATCH), waitMs };
 
@@ -62,6 +74,8 @@ const workerProfile = strict<ParamsOf<"openSession">>()({
   pools: boundedArray(name, MAX_POOLS_PER_WORKER),
   capabilities: boundedArray(name, MAX_CAPABILITIES),
   slots: integer(1, MAX_SLOTS),
+  meta: z.exactOptional(z.string().max(MAX_PROFILE_META)),
+  hosted: z.exactOptional(z.boolean()),
 });
 
 const verdict = strict<ParamsOf<"judgeVerifications">["verdicts"][number]>()({
@@ -75,14 +89,17 @@ const verdict = strict<ParamsOf<"judgeVerifications">["verdicts"][number]>()({
 export const PARAM_SCHEMAS: { readonly [M in BrokerMethod]: z.ZodType<ParamsOf<M>> } = {
   submit,
   extend,
-  pause: executionOnly,
-  resume: executionOnly,
+  pause: steer,
+  resume: steer,
   cancel: strict<ParamsOf<"cancel">>()({
     executionId: identifier,
     reason: z.exactOptional(z.string().max(MAX_MESSAGE)),
   }),
-  pausePool: poolOnly,
-  resumePool: poolOnly,
+  pausePool: steerPool,
+  resumePool: steerPool,
+  retry: letters,
+  discard: letters,
+  rerun: strict<ParamsOf<"rerun">>()({ executionId: identifier, task: taskNumber }),
 
   openSession: workerProfile,
   heartbeat: strict<ParamsOf<"heartbeat">>()({ session: identifier, running: count }),
@@ -99,9 +116,12 @@ export const PARAM_SCHEMAS: { readonly [M in BrokerMethod]: z.ZodType<ParamsOf<M
   getExecution: executionOnly,
   listExecutions: strict<ParamsOf<"listExecutions">>()({
     states: z.exactOptional(boundedArray(executionStateSchema, MAX_PAGE)),
+    kinds: z.exactOptional(boundedArray(executionKindSchema, MAX_PAGE)),
+    name: z.exactOptional(z.string().max(MAX_MESSAGE)),
+    order: z.exactOptional(z.enum(["newest", "oldest"])),
     idPrefix: z.exactOptional(z.string().max(MAX_MESSAGE)),
     limit: pageLimit,
-    before: z.exactOptional(identifier),
+    after: z.exactOptional(identifier),
   }),
   listTasks: strict<ParamsOf<"listTasks">>()({
     executionId: identifier,
@@ -109,7 +129,12 @@ export const PARAM_SCHEMAS: { readonly [M in BrokerMethod]: z.ZodType<ParamsOf<M
     limit: pageLimit,
     after: z.exactOptional(integer(-1, MAX_TASKS_PER_EXECUTION)),
   }),
-  listDeadLetters: strict<ParamsOf<"listDeadLetters">>()({ executionId: identifier, limit: pageLimit }),
+  listDeadLetters: strict<ParamsOf<"listDeadLetters">>()({
+    executionId: z.exactOptional(identifier),
+    inputs: z.exactOptional(z.boolean()),
+    limit: pageLimit,
+    after: z.exactOptional(identifier),
+  }),
   listAttempts: strict<ParamsOf<"listAttempts">>()({
     executionId: identifier,
     task: z.exactOptional(taskNumber),
@@ -123,13 +148,20 @@ export const PARAM_SCHEMAS: { readonly [M in BrokerMethod]: z.ZodType<ParamsOf<M
     partialsOnly: z.exactOptional(z.boolean()),
   }),
   readEvents: strict<ParamsOf<"readEvents">>()({
-    cursor: count,
+    cursor: integer(FROM_NOW, Number.MAX_SAFE_INTEGER),
     executionId: z.exactOptional(identifier),
     limit: pageLimit,
     waitMs: z.exactOptional(waitMs),
   }),
-  listSessions: limitOnly,
+  listSessions: strict<ParamsOf<"listSessions">>()({
+    limit: pageLimit,
+    live: z.exactOptional(z.boolean()),
+    after: z.exactOptional(identifier),
+  }),
   listPools: z.undefined(),
+  explainTask: strict<ParamsOf<"explainTask">>()({ executionId: identifier, task: taskNumber }),
+
+  ...STATE_SCHEMAS,
 
   lead: strict<ParamsOf<"lead">>()({ lease: name, holder: name, ttlMs: integer(1, MAX_LEAD_MS) }),
   reapSessions: duty,

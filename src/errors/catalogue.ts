@@ -58,6 +58,11 @@ export const ERROR_CATALOGUE = {
   INVALID_REQUEST: lasting(400, 1, "{method}: {path}: {problem}"),
   KEY_CONFLICT: lasting(409, 1, "Submit key {key} was used before for something else."),
   QUEUE_FULL: passing(429, 1, "Pool {pool} already holds {depth} waiting tasks (limit {limit}); try again later."),
+  TOO_BIG_INTEGER: lasting(
+    422,
+    2,
+    "{path}: the whole number {value} cannot be kept exactly; send it as a text, or stay within ±9007199254740991.",
+  ),
   // What is not there or not in that state
   EXECUTION_NOT_FOUND: lasting(404, 1, "There is no execution {execution}."),
   EXECUTION_AMBIGUOUS: lasting(409, 1, "{execution} stands for several executions: {candidates}."),
@@ -69,10 +74,39 @@ export const ERROR_CATALOGUE = {
     1,
     "Execution {execution} {state}: {completed} of {total} completed, {failed} failed. First failure: {failure}",
   ),
+  INPUTS_NOT_KEPT: lasting(
+    409,
+    1,
+    "Execution {execution} does not keep the inputs of its tasks; submit it with keepInputs to run parts of it again.",
+  ),
+  DEAD_LETTER_NOT_FOUND: lasting(404, 1, "There is no dead letter {letter}."),
+  POOL_NOT_FOUND: lasting(404, 1, "There is no pool {pool}."),
+  WORKER_NOT_FOUND: lasting(404, 1, "There is no live worker {worker}; register it first."),
+  ROUTE_NOT_FOUND: lasting(404, 1, "There is nothing at {method} {path}; see /api/v1/openapi.json."),
+  METHOD_NOT_ALLOWED: lasting(405, 1, "{path} takes {allowed}, not {method}."),
   EXECUTION_CANCELLED: lasting(409, 1, "Execution {execution} was cancelled."),
   // Leases and sessions
   LEASE_LOST: lasting(409, 1, "The lease of task {task} in {execution} has passed on; this outcome does not count."),
   SESSION_LOST: lasting(410, 1, "Session {session} is unknown or was declared dead; open a new one."),
+  // Shared state
+  LOCK_LOST: lasting(409, 1, "Lock {lock} is not (any more) held by this owner."),
+  LOCK_NOT_HELD: lasting(404, 1, "Nobody holds lock {lock}."),
+  LOCK_TAKEN: passing(409, 1, "Lock {lock} was not free within {waitedMs} ms."),
+  VALUE_NOT_FOUND: lasting(404, 1, "There is no value {key}."),
+  VERSION_CONFLICT: lasting(409, 1, "Value {key} has version {found}, not {expected}; read it again and decide anew."),
+  CHECKPOINT_NOT_FOUND: lasting(404, 1, "There is no such checkpoint of {scope}."),
+  CHECKPOINT_FENCED: lasting(
+    409,
+    1,
+    "A later attempt has saved checkpoints of {scope}; this one ({fence}, the latest is {latest}) no longer counts.",
+  ),
+  NAME_RESERVED: lasting(403, 1, "{path}: names that begin with {prefix} belong to Holdfast itself."),
+  // Access
+  TOKEN_REFUSED: lasting(401, 3, "{problem}"),
+  FORBIDDEN: lasting(403, 3, "{problem}"),
+  RATE_LIMITED: passing(429, 3, "Too many requests{reason}; try again in {retryAfterMs} ms."),
+  TOKEN_NOT_FOUND: lasting(404, 1, "There is no token {token}."),
+  BODY_TIMEOUT: passing(408, 1, "The request did not arrive whole within {timeoutMs} ms."),
   // The store
   BROKER_OWNED: passing(409, 3, "{file} is in use by another process{owner}; connect to that one, or end it first."),
   BROKER_CLOSED: passing(503, 3, "The broker is closed."),

@@ -34,24 +34,37 @@ export interface ExecutionView {
   readonly refusedOutcomes: number;
   readonly verification?: VerificationReport;
   readonly firstFailure?: Failure;
+  /** While it is paused. */
+  readonly paused?: Pause;
   readonly createdAt: number;
   readonly startedAt?: number;
   readonly endedAt?: number;
   readonly meta?: string;
 }
 
+/** Who stopped claims, and when. */
+export interface Pause {
+  readonly by?: string;
+  readonly at: number;
+}
+
 export interface ListExecutionsParams {
   readonly states?: readonly ExecutionState[];
+  readonly kinds?: readonly ExecutionKind[];
+  /** Executions whose name contains this. */
+  readonly name?: string;
+  /** Default `newest` first. */
+  readonly order?: "newest" | "oldest";
   /** Executions whose id starts with this. */
   readonly idPrefix?: string;
   readonly limit: number;
-  /** From the reply before; absent: from the newest. */
-  readonly before?: string;
+  /** The reply's `next` before; absent: from the first in that order. */
+  readonly after?: string;
 }
 
 export interface ListExecutionsReply {
   readonly executions: readonly ExecutionView[];
-  /** Pass as `before` for the next page; absent on the last page. */
+  /** Pass as `after` for the next page; absent on the last page. A page may be short, even empty, and have one. */
   readonly next?: string;
 }
 
@@ -92,6 +105,44 @@ export interface DeadLetter {
   readonly losses: number;
   readonly failure: Failure;
   readonly at: number;
+  /** JSON text of a separate task's input, where the call asked for inputs. */
+  readonly input?: string;
+}
+
+export interface ListDeadLettersParams {
+  /** Absent: of all executions that are kept. */
+  readonly executionId?: string;
+  readonly inputs?: boolean;
+  /** Fewer when inputs reach MAX_REPLY_PAYLOAD. */
+  readonly limit: number;
+  /** The reply's `next` before. */
+  readonly after?: string;
+}
+
+export interface ListDeadLettersReply {
+  readonly letters: readonly DeadLetter[];
+  /** Pass as `after` for the next page; absent on the last page. A page may be short, even empty, and have one. */
+  readonly next?: string;
+}
+
+/** All that decides why a task does not run, but for the workers that are there (listSessions). */
+export interface TaskFacts {
+  readonly task: TaskView;
+  readonly execution: Pick<ExecutionView, "executionId" | "name" | "state" | "priority" | "paused">;
+  /** Capabilities that a worker must all have. */
+  readonly requires: readonly string[];
+  /** Name, state and counts of its pool; `paused` also when every pool is. */
+  readonly pool: PoolView;
+  /** Tasks that must complete first and have not: the first MAX_PARENTS_TOLD of them, and how many there are. */
+  readonly waitsFor: readonly Pick<TaskView, "task" | "name" | "state">[];
+  readonly waitsForCount: number;
+  /**
+   * About how many items of its pool come first: those of more urgent executions, those that are
+   * ahead in its own, and its fair share of the turns of those as urgent.
+   */
+  readonly ahead: number;
+  /** Starts not before this: a delay or a backoff. */
+  readonly notBefore?: number;
 }
 
 export interface ReadResultsParams {
@@ -163,8 +214,11 @@ export type EventChange =
       readonly state: "opened" | "left" | "lost";
     };
 
+/** In place of a cursor. */
+export const FROM_NOW = -1;
+
 export interface ReadEventsParams {
-  /** Events after this one. 0: from the oldest kept. */
+  /** Events after this one. 0: from the oldest kept; FROM_NOW: none yet, answered at once with the cursor of the newest. */
   readonly cursor: number;
   readonly executionId?: string;
   readonly limit: number;
@@ -174,6 +228,20 @@ export interface ReadEventsParams {
 export interface ReadEventsReply {
   readonly events: readonly BrokerEvent[];
   readonly cursor: number;
+}
+
+export interface ListSessionsParams {
+  readonly limit: number;
+  /** Only those that live. Default: live ones first, then those that ended last. */
+  readonly live?: boolean;
+  /** The reply's `next` before. */
+  readonly after?: string;
+}
+
+export interface ListSessionsReply {
+  readonly sessions: readonly SessionView[];
+  /** Pass as `after` for the next page of live sessions; absent when there are no more. */
+  readonly next?: string;
 }
 
 export interface SessionView extends WorkerProfile {
@@ -188,10 +256,20 @@ export interface SessionView extends WorkerProfile {
 
 export interface PoolView {
   readonly pool: string;
+  /** Itself, or as one of all pools. */
   readonly paused: boolean;
+  readonly pause?: Pause;
+  /** Items by state now, of executions that have not ended. */
+  readonly blocked: number;
+  readonly scheduled: number;
   readonly queued: number;
   readonly running: number;
+  /** Items that ended so for good since the store was made. */
+  readonly completed: number;
+  readonly failed: number;
+  /** Live workers that serve it, and their slots in sum. */
   readonly sessions: number;
+  readonly slots: number;
 }
 
 export interface AttemptLog {

@@ -20,6 +20,8 @@ export interface Submission {
   readonly retentionMs?: number;
   /** JSON text of the submitter (aggregation, labels …), handed back with the execution. */
   readonly meta?: string;
+  /** Keep the inputs of tasks that completed, so that they can be run again by `rerun`. Default false: they go. */
+  readonly keepInputs?: boolean;
 }
 
 export type ExecutionKind = "sweep" | "workflow" | "batch" | "experiment";

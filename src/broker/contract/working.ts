@@ -10,6 +10,13 @@ export interface WorkerProfile {
   readonly capabilities: readonly string[];
   /** Attempts it runs at the same time. */
   readonly slots: number;
+  /** JSON text about the machine, for those who look. */
+  readonly meta?: string;
+  /**
+   * A server speaks for this worker and watches its connection: that the server dies does not mean
+   * that the worker has. Without, the store may take a lost connection for the worker's death.
+   */
+  readonly hosted?: boolean;
 }
 
 export interface OpenSessionReply {

@@ -15,11 +15,15 @@ import type {
   DutyReply,
   ExecutionView,
   LeaseRef,
+  LettersReply,
+  LockGrant,
+  LockView,
   OpenSessionReply,
   PoolView,
   ReadResultsReply,
   ReconcileReply,
   SubmitReceipt,
+  ValueView,
 } from "../contract.ts";
 
 export type ReplyOf<M extends BrokerMethod> = Awaited<ReturnType<Broker[M]>>;
@@ -64,10 +68,27 @@ const executionView = checked<ExecutionView>()({
 const poolView = checked<PoolView>()({
   pool: z.string(),
   paused: z.boolean(),
+  blocked: count,
+  scheduled: count,
   queued: count,
   running: count,
+  completed: count,
+  failed: count,
   sessions: count,
+  slots: count,
 });
+const lettersReply = checked<LettersReply>()({ changed: count, execution: executionView });
+const lockGrant = checked<LockGrant>()({ token: count, expiresAt: count });
+const lockView = checked<LockView>()({
+  lock: z.string(),
+  owner: z.string(),
+  token: count,
+  acquiredAt: count,
+  expiresAt: count,
+  waiting: count,
+});
+const valueView = checked<ValueView>()({ key: z.string(), value: z.string(), version: count, updatedAt: count });
+const checkpoint = z.looseObject({ scope: z.string(), version: count, fence: count });
 const dutyReply = checked<DutyReply>()({ handled: count, more: z.boolean() });
 const nothing = z.unknown();
 const row = z.looseObject({ task: count });
@@ -83,6 +104,9 @@ const COLD_REPLIES: { readonly [M in Exclude<BrokerMethod, "claim" | "commit" | 
   cancel: executionView,
   pausePool: poolView,
   resumePool: poolView,
+  retry: lettersReply,
+  discard: lettersReply,
+  rerun: checked<ReplyOf<"rerun">>()({ reset: count, execution: executionView }),
   openSession: checked<OpenSessionReply>()({ session: z.string(), heartbeatMs: count, deadAfterMs: count }),
   reconcile: checked<Pick<ReconcileReply, "returned">>()({ returned: count }).extend({ lost: z.array(leaseRef) }),
   closeSession: nothing,
@@ -100,6 +124,20 @@ const COLD_REPLIES: { readonly [M in Exclude<BrokerMethod, "claim" | "commit" | 
     sessions: z.array(z.looseObject({ session: z.string(), pools: texts, capabilities: texts })),
   }),
   listPools: z.looseObject({ pools: z.array(poolView) }),
+  explainTask: z.looseObject({ task: row, requires: texts, pool: poolView, waitsForCount: count, ahead: count }),
+  acquireLock: z.looseObject({ grant: lockGrant.optional(), holder: lockView.optional(), ahead: count }),
+  extendLock: lockGrant,
+  releaseLock: checked<ReplyOf<"releaseLock">>()({ released: z.boolean() }),
+  readLock: z.looseObject({ lock: lockView.optional() }),
+  listLocks: z.looseObject({ locks: z.array(lockView) }),
+  writeValue: checked<ReplyOf<"writeValue">>()({ version: count }),
+  readValue: z.looseObject({ value: valueView.optional() }),
+  deleteValue: checked<ReplyOf<"deleteValue">>()({ deleted: z.boolean() }),
+  listValues: z.looseObject({ values: z.array(valueView) }),
+  saveCheckpoint: checked<ReplyOf<"saveCheckpoint">>()({ version: count }),
+  readCheckpoint: z.looseObject({ checkpoint: checkpoint.extend({ data: z.string() }).optional() }),
+  listCheckpoints: z.looseObject({ checkpoints: z.array(checkpoint) }),
+  deleteCheckpoints: checked<ReplyOf<"deleteCheckpoints">>()({ deleted: count }),
   lead: checked<ReplyOf<"lead">>()({ leader: z.boolean(), term: count }),
   reapSessions: dutyReply,
   promoteDue: dutyReply,
