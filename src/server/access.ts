@@ -1,0 +1,39 @@
+/** Who is let in, to what, and what is written down about it. */
+import type { IncomingHttpHeaders } from "node:http";
+import type { Operation } from "../api/operation.ts";
+import type { SocketAccess } from "../broker/remote/token.ts";
+import type { Principal } from "./principal.ts";
+
+/** What is known of a request before its body is read. */
+export interface RequestFacts {
+  readonly method: string;
+  /** As asked for, with its query. */
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+  /** Of the caller, behind as many proxies as are trusted. */
+  readonly remoteAddress: string;
+}
+
+/** One line of the audit log. */
+export interface AuditEntry {
+  readonly requestId: string;
+  /** Absent where nobody was let in. */
+  readonly principal?: Principal;
+  readonly remoteAddress: string;
+  /** Id of the operation, or what was asked for. */
+  readonly operation: string;
+  readonly params?: Readonly<Record<string, unknown>>;
+  readonly status: number;
+  /** Code of the error, where it failed. */
+  readonly error?: string;
+}
+
+export interface Access {
+  /** Who makes the request. Errors: TOKEN_REFUSED, FORBIDDEN, RATE_LIMITED. */
+  identify(request: RequestFacts, operation: Operation): Promise<Principal>;
+  /** Writes a line about a changing call, or one that was refused. Never throws. */
+  record(entry: AuditEntry): void;
+  /** Who may open a WebSocket to the broker, and what they may call on it. */
+  readonly sockets: SocketAccess;
+  close(): Promise<void>;
+}

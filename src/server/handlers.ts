@@ -1,0 +1,31 @@
+/** Every handler, by the id of its operation. */
+import type { OPERATIONS } from "../api/operations.ts";
+import type { Access } from "./access.ts";
+import type { HandlersOf, ServerParts } from "./handler.ts";
+import { deadLetterHandlers } from "./handlers/dead-letters.ts";
+import { eventHandlers } from "./handlers/events.ts";
+import { executeHandlers } from "./handlers/execute.ts";
+import { executionHandlers } from "./handlers/executions.ts";
+import { healthHandlers } from "./handlers/health.ts";
+import { poolHandlers } from "./handlers/pools.ts";
+import { queueHandlers } from "./handlers/queue.ts";
+import { stateHandlers } from "./handlers/state.ts";
+import { taskHandlers } from "./handlers/tasks.ts";
+import { tokenHandlers } from "./handlers/tokens.ts";
+import { workerHandlers } from "./handlers/workers.ts";
+
+export function allHandlers(parts: ServerParts, access: Access): HandlersOf<typeof OPERATIONS> {
+  return {
+    ...executionHandlers(parts),
+    ...taskHandlers(parts),
+    ...executeHandlers(parts),
+    ...eventHandlers(parts),
+    ...deadLetterHandlers(parts),
+    ...workerHandlers(parts),
+    ...queueHandlers(parts),
+    ...poolHandlers(parts),
+    ...stateHandlers(parts),
+    ...tokenHandlers(parts, access),
+    ...healthHandlers(parts),
+  };
+}
