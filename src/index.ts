@@ -55,6 +55,14 @@ export { csvFile, jsonlFile, type ParameterFile } from "./sdk/parameter-file.ts"
 export type { ExecutionStatus, Progress } from "./sdk/progress.ts";
 export { defineReducer, type ReducerDefinition, type ReducerOptions } from "./sdk/reducer.ts";
 export type { Result } from "./sdk/results.ts";
+export type {
+  CheckpointOptions,
+  HeldLock,
+  LockOptions,
+  SetOptions,
+  SharedState,
+  StoredValue,
+} from "./sdk/shared-state.ts";
 export type { StandardSchema } from "./sdk/standard-schema.ts";
 export { type ChunkOption, sweep, type SweepOptions, type VerifyOptions } from "./sdk/sweep.ts";
 export {

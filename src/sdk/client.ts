@@ -1,7 +1,8 @@
 /**
  * The client: submits definitions and finds executions again.
  */
-import type { Broker, ExecutionView, ListExecutionsParams, SubmitReceipt } from "../broker/contract.ts";
+import type { ClientBroker } from "./client-broker.ts";
+import type { ExecutionView, ListExecutionsParams, SubmitReceipt } from "../broker/contract.ts";
 import { MAX_PAGE } from "../broker/limits.ts";
 import { HoldfastError } from "../errors/index.ts";
 import { type Clock, systemClock } from "../util/clock.ts";
@@ -10,9 +11,10 @@ import { Execution } from "./execution.ts";
 import { readNotes } from "./notes.ts";
 import { openSpace, pointsFrom } from "./points.ts";
 import { type ExecutionStatus, toStatus } from "./progress.ts";
+import { type HeldLock, type LockOptions, SharedState, type StateOrigin, takeLock } from "./shared-state.ts";
 
 export interface ClientOptions {
-  readonly broker: Broker;
+  readonly broker: ClientBroker;
   readonly clock?: Clock;
 }
 
@@ -34,13 +36,18 @@ const CANDIDATES_SHOWN = 5;
  * await execution.wait();
  */
 export class Client implements AsyncDisposable {
-  readonly #broker: Broker;
+  /** Values that programs and tasks share. */
+  readonly state: SharedState;
+  readonly #broker: ClientBroker;
   readonly #clock: Clock;
+  readonly #origin: StateOrigin;
 
   constructor(options: ClientOptions) {
     this.#broker = options.broker;
     // A program that waits for an execution has nothing else that keeps it alive.
     this.#clock = options.clock ?? systemClock({ keepAlive: true });
+    this.#origin = { broker: this.#broker, clock: this.#clock, newId: () => crypto.randomUUID() };
+    this.state = new SharedState(this.#origin);
   }
 
   /**
@@ -125,6 +132,17 @@ export class Client implements AsyncDisposable {
     const limit = Math.min(options.limit ?? DEFAULT_LIST_LIMIT, MAX_PAGE);
     const { executions, next } = await this.#broker.listExecutions({ ...options, limit });
     return { executions: executions.map(toStatus), ...(next === undefined ? {} : { next }) };
+  }
+
+  /**
+   * Takes a lock and extends it by itself until it is released. Waits for its turn unless told
+   * otherwise.
+   *
+   * @throws HoldfastError LOCK_TAKEN when it was not had within `wait`.
+   * @example await using lock = await client.lock("nightly-report", { wait: 0 });
+   */
+  lock(name: string, options?: LockOptions): Promise<HeldLock> {
+    return takeLock(this.#origin, name, options);
   }
 
   /** Lets go of the broker. Executions go on. */

@@ -4,7 +4,8 @@
  * The handle holds no state of the execution; every answer is the broker's. So a handle may be
  * dropped and made again (`client.get`), in another process, at any time.
  */
-import type { Broker, BrokerEvent, DeadLetter, VerificationReport } from "../broker/contract.ts";
+import type { ClientBroker } from "./client-broker.ts";
+import type { BrokerEvent, DeadLetter, VerificationReport } from "../broker/contract.ts";
 import { MAX_PAGE } from "../broker/limits.ts";
 import { compileAggregator } from "../core/aggregate.ts";
 import { isExecutionEnded } from "../core/states.ts";
@@ -64,7 +65,7 @@ const DEFAULT_BUFFERED_ITEMS = 100_000;
 const DEFAULT_PROGRESS_MS = 100;
 
 export interface ExecutionOrigin {
-  readonly broker: Broker;
+  readonly broker: ClientBroker;
   readonly clock: Clock;
   readonly id: string;
   readonly reader: ExecutionReader;
@@ -80,7 +81,7 @@ export interface ExecutionOrigin {
  */
 export class Execution<Point = unknown, Value = unknown, Aggregate = unknown> {
   readonly id: string;
-  readonly #broker: Broker;
+  readonly #broker: ClientBroker;
   readonly #clock: Clock;
   readonly #reader: ExecutionReader;
 
@@ -175,7 +176,7 @@ export class Execution<Point = unknown, Value = unknown, Aggregate = unknown> {
 
   /** Inputs and points that failed for good, with their failures: the first thousand. */
   async failures(): Promise<readonly FailedItems<Point>[]> {
-    const { letters } = await this.#broker.listDeadLetters({ executionId: this.id, limit: MAX_PAGE });
+    const letters = await this.#deadLetters();
     const points = await this.#reader.openPoints();
     try {
       return letters.map(({ task, start, end, failure, failures, losses, at }) => {
@@ -193,6 +194,10 @@ export class Execution<Point = unknown, Value = unknown, Aggregate = unknown> {
     } finally {
       points.close();
     }
+  }
+
+  async #deadLetters(): Promise<readonly DeadLetter[]> {
+    return (await this.#broker.listDeadLetters({ executionId: this.id, limit: MAX_PAGE })).letters;
   }
 
   /** What came out of `verify` so far; undefined when nothing was to be verified. Final once the execution has ended. */
@@ -213,6 +218,28 @@ export class Execution<Point = unknown, Value = unknown, Aggregate = unknown> {
   /** Goes on after `pause`. @throws HoldfastError EXECUTION_ENDED */
   async resume(): Promise<ExecutionStatus> {
     return toStatus(await this.#broker.resume({ executionId: this.id }));
+  }
+
+  /**
+   * Inputs and points that failed for good are queued again, as if they had not been tried yet; with
+   * `indexes` only these. An execution that had ended runs again.
+   *
+   * @throws HoldfastError EXECUTION_CANCELLED, QUEUE_FULL.
+   * @example await execution.retry();
+   */
+  async retry(indexes?: readonly number[]): Promise<{ readonly retried: number }> {
+    if (indexes === undefined) {
+      const { changed } = await this.#broker.retry({ executionId: this.id });
+      return { retried: changed };
+    }
+    const wanted = new Set(indexes);
+    const letters = (await this.#deadLetters()).filter(({ start, task }) => wanted.has(start ?? task));
+    if (letters.length === 0) return { retried: 0 };
+    const { changed } = await this.#broker.retry({
+      executionId: this.id,
+      letters: letters.map(({ task, start }) => ({ task, ...(start === undefined ? {} : { start }) })),
+    });
+    return { retried: changed };
   }
 
   /**

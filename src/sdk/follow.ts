@@ -6,7 +6,8 @@
  * state now and then and ends even if the event it waits for was purged. A cursor moves only after
  * its page has been handed out, so a read repeated after a lost connection neither skips nor doubles.
  */
-import type { Broker, BrokerEvent, ExecutionView, ReadResultsReply, ResultRow } from "../broker/contract.ts";
+import type { ClientBroker } from "./client-broker.ts";
+import type { BrokerEvent, ExecutionView, ReadResultsReply, ResultRow } from "../broker/contract.ts";
 import { MAX_PAGE } from "../broker/limits.ts";
 import { isExecutionEnded } from "../core/states.ts";
 import { HoldfastError } from "../errors/index.ts";
@@ -24,7 +25,7 @@ export interface FollowEventsParams {
 
 /** Pages of an execution's events, for ever; an empty page means that nothing happened for a while. */
 export async function* followEvents(
-  broker: Broker,
+  broker: ClientBroker,
   params: FollowEventsParams,
 ): AsyncGenerator<{ readonly events: readonly BrokerEvent[]; readonly cursor: number }, never> {
   let { cursor } = params;
@@ -60,7 +61,10 @@ export interface ResultPage {
 }
 
 /** Pages of an execution's commits, in commit order, until it has ended and all are read. */
-export async function* followResults(broker: Broker, params: FollowResultsParams): AsyncGenerator<ResultPage, void> {
+export async function* followResults(
+  broker: ClientBroker,
+  params: FollowResultsParams,
+): AsyncGenerator<ResultPage, void> {
   const size = new PageSize();
   let cursor: number | undefined;
   for (;;) {
@@ -79,7 +83,11 @@ export async function* followResults(broker: Broker, params: FollowResultsParams
   }
 }
 
-export function readPage(broker: Broker, params: FollowResultsParams, place: PagePlace): Promise<ReadResultsReply> {
+export function readPage(
+  broker: ClientBroker,
+  params: FollowResultsParams,
+  place: PagePlace,
+): Promise<ReadResultsReply> {
   return broker.readResults({
     executionId: params.executionId,
     limit: place.limit,
@@ -116,7 +124,7 @@ class PageSize {
 
 /** The execution's last view, once it has ended. */
 export async function untilEnded(
-  broker: Broker,
+  broker: ClientBroker,
   params: { readonly executionId: string; readonly signal?: AbortSignal | undefined },
 ): Promise<ExecutionView> {
   const look = (): Promise<ExecutionView> =>

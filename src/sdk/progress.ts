@@ -1,7 +1,8 @@
 /**
  * Progress of an execution, told when something has happened and not more often than asked.
  */
-import type { Broker, ExecutionView } from "../broker/contract.ts";
+import type { ClientBroker } from "./client-broker.ts";
+import type { ExecutionView } from "../broker/contract.ts";
 import { MAX_PAGE } from "../broker/limits.ts";
 import { isExecutionEnded } from "../core/states.ts";
 import { type Clock, sleep } from "../util/clock.ts";
@@ -24,7 +25,7 @@ export interface Progress {
 }
 
 export interface ProgressParams {
-  readonly broker: Broker;
+  readonly broker: ClientBroker;
   readonly clock: Clock;
   readonly executionId: string;
   /** Shortest time between two looks, milliseconds. */

@@ -7,7 +7,8 @@
  * per commit) and the page is read again when its turn comes. A gap left by an item that failed is
  * passed over only at the end, because until then the item may still be retried.
  */
-import type { Broker, ResultRow } from "../broker/contract.ts";
+import type { ClientBroker } from "./client-broker.ts";
+import type { ResultRow } from "../broker/contract.ts";
 import { HoldfastError } from "../errors/index.ts";
 import type { Points } from "./points.ts";
 import { followResults, orAborted, type PagePlace, readPage, type ResultPage } from "./follow.ts";
@@ -26,7 +27,7 @@ export interface Result<Point, Value> {
 }
 
 export interface ResultStreamParams {
-  readonly broker: Broker;
+  readonly broker: ClientBroker;
   readonly executionId: string;
   readonly openPoints: () => Promise<Points>;
   readonly ordered: boolean;

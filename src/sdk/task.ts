@@ -16,6 +16,7 @@ import { DEFAULT_MAX_LOSSES, DEFAULT_RETRY, type RetryPolicy } from "../core/ret
 import type { FailureClass } from "../core/failure.ts";
 import { HoldfastError } from "../errors/index.ts";
 import { type Duration, parseDurationMs, parseSizeMb, type Size } from "../util/units.ts";
+import type { CheckpointOptions, HeldLock, LockOptions, SharedState } from "./shared-state.ts";
 import type { SchemaInput, SchemaOutput, StandardSchema } from "./standard-schema.ts";
 
 export const TASK_BRAND = Symbol.for("holdfast.task");
@@ -32,6 +33,25 @@ export interface TaskContext {
   readonly attempt: number;
   /** Name of the worker that runs it. */
   readonly worker: string;
+  /** Values that tasks and programs share. */
+  readonly state: SharedState;
+  /**
+   * Takes a lock and extends it by itself until it is released, or the attempt ends. Waits for its
+   * turn unless told otherwise.
+   *
+   * @throws HoldfastError LOCK_TAKEN when it was not had within `wait`.
+   * @example await using lock = await ctx.lock("model-registry", { ttl: "10s" });
+   */
+  lock(name: string, options?: LockOptions): Promise<HeldLock>;
+  /**
+   * Saves where this task is, for its next attempt. The newest five are kept. A late attempt, of
+   * which a later one has taken over, is refused.
+   *
+   * @throws HoldfastError CHECKPOINT_FENCED, PAYLOAD_TOO_LARGE, STORE_FULL.
+   */
+  checkpoint(data: unknown, options?: CheckpointOptions): Promise<{ readonly version: number }>;
+  /** The newest checkpoint of this task, whichever attempt has saved it; undefined when there is none. */
+  restore<T = unknown>(): Promise<T | undefined>;
 }
 
 export const PRIORITY_PRESETS = { deployment: 8, validation: 7, training: 6 } as const;

@@ -8,6 +8,7 @@
  */
 import type { LeaseRef, Outcome } from "../broker/contract.ts";
 import { HoldfastError } from "../errors/index.ts";
+import type { StateBroker } from "../sdk/shared-state.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Clock } from "../util/clock.ts";
 import { type Attempt, isSameLease, refOf } from "./attempt.ts";
@@ -32,6 +33,8 @@ export interface RunnerPoolOptions {
   readonly settings: WorkerSettings;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Shared state that user code may call for. */
+  readonly state: StateBroker;
 }
 
 export interface RunnerPoolEvents {
@@ -213,7 +216,7 @@ export class RunnerPool {
   // ── Runners come and go ─────────────────────────────────────────────────────────────────────
 
   #start(memoryLimitMb: number | undefined): void {
-    const { worker, settings, clock } = this.#options;
+    const { worker, settings, clock, state } = this.#options;
     const runner = new Runner(
       {
         worker,
@@ -223,6 +226,7 @@ export class RunnerPool {
         maxAttempts: settings.runnerMaxAttempts,
         clock,
         guard: this.#guard,
+        state,
       },
       {
         started: () => this.#started(),

@@ -10,7 +10,8 @@
  * runs in the order in which they came, one at a time, and answers each with exactly one of
  * `completed`, `chunk`, `failed` or `revoked`. So the first unanswered run is the one at work. Many
  * answers may travel in one write: a runner gathers answers of very short attempts for up to a
- * millisecond.
+ * millisecond. Besides, user code may call for shared state (locks, values, checkpoints), any number
+ * of times and out of order; the supervisor passes such calls on to the broker and answers each.
  *
  * What a crash does:
  *  - The runner dies: the supervisor reads what is left in the pipe of reports, then the exit status. If the
@@ -22,6 +23,7 @@
  */
 import type { ItemFailure, LeaseSpec } from "../broker/contract.ts";
 import type { Failure } from "../core/failure.ts";
+import type { WireError } from "../errors/index.ts";
 
 /** File descriptors in the runner. */
 export const COMMAND_FD = 3;
@@ -72,7 +74,16 @@ export interface RevokeCommand {
   readonly type: "revoke";
 }
 
-export type RunnerCommand = SpecCommand | RunCommand | AbortCommand | RevokeCommand;
+/** The answer to a call for shared state. */
+export interface AnswerCommand {
+  readonly type: "answer";
+  readonly call: number;
+  readonly result?: unknown;
+  /** Instead of a result: what went wrong. */
+  readonly error?: WireError;
+}
+
+export type RunnerCommand = SpecCommand | RunCommand | AbortCommand | RevokeCommand | AnswerCommand;
 
 // ── Runner → supervisor ───────────────────────────────────────────────────────────────────────
 
@@ -126,8 +137,19 @@ export interface ExitingReport {
   readonly item?: number;
 }
 
+/** User code wants something of shared state; answered by an AnswerCommand. */
+export interface CallReport {
+  readonly type: "call";
+  readonly call: number;
+  /** The attempt that makes it. */
+  readonly id: number;
+  readonly method: string;
+  readonly params: unknown;
+}
+
 export type RunnerReport =
   | { readonly type: "ready" }
+  | CallReport
   | ProgressReport
   | Answer
   /** These have not started and will not. */
@@ -152,6 +174,10 @@ export function isRunnerReport(value: unknown): value is RunnerReport {
       return typeof report["item"] === "number";
     case "revoked":
       return Array.isArray(report["ids"]);
+    case "call":
+      return (
+        typeof report["call"] === "number" && typeof report["id"] === "number" && typeof report["method"] === "string"
+      );
     case "ready":
     case "exiting":
       return true;

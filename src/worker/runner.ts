@@ -12,6 +12,7 @@
  * and the one that kills again is found out. Their leases are held all the while.
  */
 import type { Outcome } from "../broker/contract.ts";
+import type { StateBroker } from "../sdk/shared-state.ts";
 import type { Clock } from "../util/clock.ts";
 import { AnsweredAttempts } from "./answered-attempts.ts";
 import { type Attempt, type AttemptSpec, itemAtWork, type StopReason } from "./attempt.ts";
@@ -21,6 +22,7 @@ import { outcomeOf, outcomeOfDeath, returned } from "./outcome.ts";
 import { failureOfDeath } from "./runner-death.ts";
 import { type ProcessDeath, RunnerProcess } from "./runner-process.ts";
 import { type Answer, type ExitingReport, REMEMBERED_SPECS, type RunnerReport } from "./runner-wire.ts";
+import { StateDesk } from "./state-desk.ts";
 
 /** Attempts in one runner's queue at most, and the work they may amount to, milliseconds. */
 const MAX_QUEUED = 128;
@@ -37,6 +39,8 @@ export interface RunnerOptions {
   readonly maxAttempts: number;
   readonly clock: Clock;
   readonly guard: OrphanGuard;
+  /** What user code may call for. */
+  readonly state: StateBroker;
 }
 
 export interface RunnerEvents {
@@ -58,6 +62,7 @@ export class Runner {
   readonly #process: RunnerProcess;
   readonly #answered: AnsweredAttempts;
   readonly #watch: AttemptWatch;
+  readonly #desk: StateDesk;
   readonly #knownSpecs = new Set<number>();
   #state: "starting" | "ready" | "leaving" = "starting";
   #queue: Attempt[] = [];
@@ -78,6 +83,7 @@ export class Runner {
       output: () => this.#answered.outputRead(),
       died: (death) => this.#died(death),
     });
+    this.#desk = new StateDesk({ broker: options.state, answer: (command) => this.#process.send(command) });
     this.#answered = new AnsweredAttempts({
       clock: options.clock,
       stdout: this.#process.stdout,
@@ -216,6 +222,9 @@ export class Runner {
       case "revoked":
         this.#hearRevoked(new Set(report.ids));
         return;
+      case "call":
+        void this.#desk.call(report);
+        return;
       case "exiting":
         this.#exiting = report;
         return;
@@ -230,6 +239,7 @@ export class Runner {
     }
     this.#queue.shift();
     this.#forgetWork(attempt);
+    this.#desk.attemptEnded(attempt.id);
     learnDuration(attempt.spec, answer.ms);
     this.#watch.begin(this.#queue[0]);
     this.#answered.add(attempt, answer);
@@ -265,6 +275,7 @@ export class Runner {
   #died(death: ProcessDeath): void {
     this.#cancelStartTimeout();
     this.#watch.close();
+    this.#desk.close();
     const neverReady = this.#state === "starting" || this.#startTimedOut;
     this.#state = "leaving";
     this.#answered.close();

@@ -80,9 +80,9 @@ export class Worker {
     const { promise, resolve } = Promise.withResolvers<WorkerEnd>();
     this.ended = promise;
     this.#resolveEnded = resolve;
-    const { profile, clock, logger } = options;
+    const { broker, profile, clock, logger } = options;
     this.#pool = new RunnerPool(
-      { worker: profile.worker, slots: profile.slots, settings: this.#settings, clock, logger },
+      { worker: profile.worker, slots: profile.slots, settings: this.#settings, clock, logger, state: broker },
       {
         finished: (attempt, outcome) => this.#link?.exchange.finished(attempt, outcome),
         unusable: (error) => void this.#end({ reason: "failed", error }),

@@ -1,5 +1,3 @@
-import type { TaskContext } from "../../sdk/task.ts";
-
 /** What stops an attempt from outside, and what its user code sees of that. */
 export class AttemptControl {
   /** The whole attempt is to end as soon as it can. */
@@ -27,40 +25,5 @@ export class AttemptControl {
   renew(): void {
     this.#abortedWith = undefined;
     this.#controller = undefined;
-  }
-}
-
-/** What an attempt's context is made of. */
-export interface AttemptFacts extends Omit<TaskContext, "signal"> {
-  /** Results of the tasks it comes after, as JSON texts by task number. */
-  readonly parents: Readonly<Record<number, string>> | undefined;
-}
-
-/** The `ctx` of a task. */
-export class AttemptContext implements TaskContext {
-  readonly executionId: string;
-  readonly index: number;
-  readonly attempt: number;
-  readonly worker: string;
-  readonly #parents: AttemptFacts["parents"];
-  readonly #control: AttemptControl;
-
-  constructor(facts: AttemptFacts, control: AttemptControl) {
-    this.executionId = facts.executionId;
-    this.index = facts.index;
-    this.attempt = facts.attempt;
-    this.worker = facts.worker;
-    this.#parents = facts.parents;
-    this.#control = control;
-  }
-
-  /** Results of the tasks it comes after, by task number. */
-  get parents(): Readonly<Record<number, unknown>> {
-    const results = Object.entries(this.#parents ?? {}).map(([task, text]) => [task, JSON.parse(text) as unknown]);
-    return Object.fromEntries(results) as Record<number, unknown>;
-  }
-
-  get signal(): AbortSignal {
-    return this.#control.signal;
   }
 }

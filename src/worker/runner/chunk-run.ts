@@ -13,8 +13,9 @@ import type { Failure } from "../../core/failure.ts";
 import { HoldfastError } from "../../errors/index.ts";
 import { checkAgainst } from "../../sdk/standard-schema.ts";
 import { PROGRESS_INTERVAL_MS, type ProgressReport } from "../runner-wire.ts";
+import { AttemptContext } from "./attempt-context.ts";
 import { failureFromError, failureFromThrown } from "./failure.ts";
-import { contextOf, type Ending, failed, isThenable, type Job, loadFailure, resultText } from "./job.ts";
+import { type Ending, failed, isThenable, type Job, loadFailure, resultText } from "./job.ts";
 import type { LoadedArray } from "./task-loader.ts";
 import { refusedInput } from "./task-run.ts";
 
@@ -147,7 +148,7 @@ class ChunkRun {
   }
 
   #call(item: number, point: unknown, input: unknown): Promise<void> | undefined {
-    const answer: unknown = this.#array.definition.run(input, contextOf(this.#job, item));
+    const answer: unknown = this.#array.definition.run(input, new AttemptContext(this.#job, item));
     if (!isThenable(answer)) {
       this.#succeed(item, point, answer);
       return undefined;

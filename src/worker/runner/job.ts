@@ -4,14 +4,16 @@ import type { Failure } from "../../core/failure.ts";
 import { MAX_PAYLOAD } from "../../broker/limits.ts";
 import { HoldfastError } from "../../errors/index.ts";
 import type { RunCommand } from "../runner-wire.ts";
-import { AttemptContext, AttemptControl } from "./attempt-control.ts";
+import { AttemptControl } from "./attempt-control.ts";
 import { failureFromError, failureFromThrown } from "./failure.ts";
+import type { StateCalls } from "./state-calls.ts";
 import type { LoadedSpec } from "./task-loader.ts";
 
 export interface Job {
   readonly run: RunCommand;
   readonly spec: LoadedSpec;
   readonly worker: string;
+  readonly calls: StateCalls;
   readonly control: AttemptControl;
   startedAt: number;
   /** Told by the supervisor that the item at work is out of time. Only for chunks. */
@@ -38,23 +40,17 @@ export interface FailedEnding {
   readonly culprit?: number;
 }
 
-export function newJob(run: RunCommand, spec: LoadedSpec, worker: string): Job {
+export function newJob(run: RunCommand, spec: LoadedSpec, place: Pick<Job, "worker" | "calls">): Job {
   return {
     run,
     spec,
-    worker,
+    ...place,
     control: new AttemptControl(),
     startedAt: 0,
     onTimeout: undefined,
     item: run.start,
     isItemSure: true,
   };
-}
-
-/** `index` is the point's in its sweep, or the task's number. */
-export function contextOf(job: Job, index: number): AttemptContext {
-  const { executionId, attempt, parents } = job.run;
-  return new AttemptContext({ executionId, index, attempt, worker: job.worker, parents }, job.control);
 }
 
 export function failed(failure: Failure): FailedEnding {

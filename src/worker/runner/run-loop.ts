@@ -19,6 +19,7 @@ import { runChunk } from "./chunk-run.ts";
 import { failureFromThrown } from "./failure.ts";
 import { type Ending, failed, type FailedEnding, type Job, newJob } from "./job.ts";
 import type { OutputCount } from "./output-count.ts";
+import { StateCalls } from "./state-calls.ts";
 import type { SupervisorChannel } from "./supervisor-channel.ts";
 import { LoadedSpec } from "./task-loader.ts";
 import { runTask } from "./task-run.ts";
@@ -29,6 +30,7 @@ export class RunLoop {
   readonly #channel: SupervisorChannel;
   readonly #output: OutputCount;
   readonly #worker: string;
+  readonly #calls: StateCalls;
   readonly #specs = new Map<number, LoadedSpec>();
   #queue: Job[] = [];
   #current: Job | undefined;
@@ -40,6 +42,7 @@ export class RunLoop {
     this.#channel = options.channel;
     this.#output = options.output;
     this.#worker = options.worker;
+    this.#calls = new StateCalls((report) => options.channel.tell(report));
   }
 
   get isRunning(): boolean {
@@ -73,6 +76,9 @@ export class RunLoop {
         return;
       case "revoke":
         this.#revoke(() => true);
+        return;
+      case "answer":
+        this.#calls.settle(command);
         return;
     }
   }
@@ -153,7 +159,7 @@ export class RunLoop {
     if (spec === undefined)
       throw new HoldfastError("INTERNAL", { problem: `a run refers to the unknown spec ${run.spec}` });
     spec.hold();
-    this.#queue.push(newJob(run, spec, this.#worker));
+    this.#queue.push(newJob(run, spec, { worker: this.#worker, calls: this.#calls }));
     this.#scheduleTurn();
   }
 

@@ -4,8 +4,9 @@ import { pathTo } from "../../core/untrusted.ts";
 import { HoldfastError } from "../../errors/index.ts";
 import { type Checked, checkAgainst } from "../../sdk/standard-schema.ts";
 import type { TaskDefinition } from "../../sdk/task.ts";
+import { AttemptContext } from "./attempt-context.ts";
 import { failureFromError, failureFromThrown } from "./failure.ts";
-import { contextOf, type Ending, failed, isThenable, type Job, loadFailure, resultText } from "./job.ts";
+import { type Ending, failed, isThenable, type Job, loadFailure, resultText } from "./job.ts";
 
 export function runTask(job: Job): Ending | Promise<Ending> {
   const { definition } = job.spec;
@@ -41,7 +42,7 @@ function callChecked(definition: TaskDefinition, checked: Checked<unknown>, job:
 }
 
 function call(definition: TaskDefinition, input: unknown, job: Job): Ending | Promise<Ending> {
-  const answer: unknown = definition.run(input, contextOf(job, job.run.task));
+  const answer: unknown = definition.run(input, new AttemptContext(job, job.run.task));
   return isThenable(answer) ? Promise.resolve(answer).then(completed, failedBy) : completed(answer);
 }
 

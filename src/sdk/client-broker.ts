@@ -1,0 +1,21 @@
+/** What the client needs of a broker: calls that submit, steer and look, and shared state. No calls of workers. */
+import type { Broker } from "../broker/contract.ts";
+import type { StateMethod } from "./shared-state.ts";
+
+export type ClientMethod =
+  | "submit"
+  | "extend"
+  | "pause"
+  | "resume"
+  | "cancel"
+  | "retry"
+  | "rerun"
+  | "getExecution"
+  | "listExecutions"
+  | "listDeadLetters"
+  | "readResults"
+  | "readEvents"
+  | StateMethod
+  | "close";
+
+export type ClientBroker = Pick<Broker, ClientMethod>;
