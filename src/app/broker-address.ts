@@ -18,15 +18,24 @@ export interface RedisBrokerAddress {
   readonly place?: RedisPlace;
 }
 
-export type BrokerAddress = BrokerHome | RedisBrokerAddress | { readonly kind: "remote"; readonly url: string };
+/** One server of Holdfast, or several on one store, of which any will do. */
+export interface ServerAddress {
+  readonly kind: "server";
+  /** `http` addresses are for programs and people, who are answered over HTTP; workers open a WebSocket there. */
+  readonly urls: readonly [string, ...string[]];
+}
+
+export type BrokerAddress = BrokerHome | RedisBrokerAddress | ServerAddress;
 
 export const DEFAULT_BROKER_FOLDER = ".holdfast";
 const DATABASE_NAME = "holdfast.db";
 const OWNER_NAME = "owner.json";
+const SERVER_SCHEMES: ReadonlySet<string> = new Set(["http", "https", "ws", "wss"]);
 
 /**
- * Reads an address: `ws://host:port`, `wss://host`, `sqlite:FILE`, a Redis (redis-address.ts), or
- * the path of a folder. A folder that is named `redis` is written `./redis`.
+ * Reads an address: `http://host:port`, `https://…`, `ws://…` or `wss://…` of a server (several with
+ * commas between them), `sqlite:FILE`, a Redis (redis-address.ts), or the path of a folder. A folder
+ * that is named `redis` is written `./redis`.
  *
  * @throws HoldfastError INVALID_BROKER_URL for any other scheme and for an address that is cut off.
  * @example parseBrokerAddress(".holdfast") // { kind: "home", file: "/…/.holdfast/holdfast.db", … }
@@ -35,10 +44,7 @@ export function parseBrokerAddress(address: string): BrokerAddress {
   const text = address.trim();
   // One letter before the colon is a drive, not a scheme.
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(text)?.[1]?.toLowerCase();
-  if (scheme === "ws" || scheme === "wss") {
-    if (!URL.canParse(text) || new URL(text).hostname === "") throw refuse(address);
-    return { kind: "remote", url: text };
-  }
+  if (scheme !== undefined && SERVER_SCHEMES.has(scheme)) return serverAddress(text, scheme) ?? refused(address);
   if (isRedisOfSettings(text)) return { kind: "redis" };
   if (scheme !== undefined && isRedisScheme(scheme)) {
     const place = parseRedisPlace(text);
@@ -54,6 +60,16 @@ export function parseBrokerAddress(address: string): BrokerAddress {
   return folderHome(text);
 }
 
+/** Entries after the first may leave the scheme out. */
+function serverAddress(text: string, scheme: string): ServerAddress | undefined {
+  const [first, ...others] = text.split(",").map((entry) => entry.trim());
+  if (first === undefined) return undefined;
+  const urls = [first, ...others.map((entry) => (entry.includes("://") ? entry : `${scheme}://${entry}`))] as const;
+  const isFit = (url: string): boolean =>
+    URL.canParse(url) && new URL(url).hostname !== "" && SERVER_SCHEMES.has(new URL(url).protocol.slice(0, -1));
+  return urls.every(isFit) ? { kind: "server", urls: [...urls] } : undefined;
+}
+
 export function folderHome(folder: string): BrokerHome {
   const dir = path.resolve(folder);
   return { kind: "home", file: path.join(dir, DATABASE_NAME), ownerFile: path.join(dir, OWNER_NAME) };
@@ -63,6 +79,10 @@ function fileHome(file: string): BrokerHome {
   const resolved = path.resolve(file);
   // Two databases may lie in one folder, so each has a note of its own.
   return { kind: "home", file: resolved, ownerFile: `${resolved}.${OWNER_NAME}` };
+}
+
+function refused(address: string): never {
+  throw refuse(address);
 }
 
 function refuse(address: string): HoldfastError {

@@ -3,7 +3,7 @@
  */
 import type { Broker } from "../broker/contract.ts";
 import { instrument } from "../broker/instrumented.ts";
-import { connectRemoteBroker } from "../broker/remote/connect.ts";
+import { type BrokerAddress as RemoteAddress, connectRemoteBroker } from "../broker/remote/connect.ts";
 import type { Settings } from "../config/index.ts";
 import { type Logger, silentLogger } from "../telemetry/log.ts";
 import { createCallMetrics } from "../telemetry/metrics.ts";
@@ -79,7 +79,8 @@ export interface OpenBrokerOptions {
 }
 
 /**
- * The broker at an address: a folder, `sqlite:FILE`, `ws://…`, `wss://…`, or a Redis.
+ * The broker at an address: a folder, `sqlite:FILE`, a server (over its WebSocket, which any of the
+ * listed servers may serve), or a Redis.
  *
  * @throws HoldfastError INVALID_BROKER_URL, INVALID_SETTING, BROKER_UNREACHABLE, UNAUTHORIZED, and
  * those of openEmbedded and openRedisBroker.
@@ -92,7 +93,7 @@ export async function openBroker(address: string, options: OpenBrokerOptions): P
   if (parsed.kind === "home" && options.mayOwn !== false)
     return openEmbedded({ home: parsed, settings, logger, ...patience });
   const whereabouts =
-    parsed.kind === "home" ? () => findOwner(parsed) : () => ({ url: parsed.url, token: settings.token ?? "" });
+    parsed.kind === "home" ? () => findOwner(parsed) : anyServer(parsed.urls, settings.token ?? "");
   return connectRemoteBroker({
     url: whereabouts,
     clock: systemClock({ keepAlive: true }),
@@ -100,6 +101,16 @@ export async function openBroker(address: string, options: OpenBrokerOptions): P
     logger,
     ...patience,
   });
+}
+
+/** Servers on one store are equal: each attempt to connect goes to the next one, the first to any. */
+function anyServer(urls: readonly string[], token: string): () => RemoteAddress {
+  let next = Math.floor(Math.random() * urls.length);
+  return () => {
+    const url = urls[next % urls.length] as string;
+    next += 1;
+    return { url, token };
+  };
 }
 
 async function openRedis(address: RedisBrokerAddress, options: OpenBrokerOptions): Promise<Broker> {

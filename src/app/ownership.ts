@@ -89,7 +89,7 @@ async function raise(options: OwnershipOptions, stack: ServiceStack): Promise<Ow
   const served = await serveBroker({
     broker,
     listen,
-    tokens: acceptToken(token),
+    access: acceptToken(token),
     clock,
     logger,
     newId,

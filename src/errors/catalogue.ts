@@ -34,7 +34,7 @@ export const ERROR_CATALOGUE = {
   INVALID_BROKER_URL: lasting(
     400,
     2,
-    "{url} is no broker address; expected a folder, sqlite:FILE, ws://…, wss://…, redis://HOST[:PORT][/DB], redis+sentinel://HOST,HOST/MASTER or redis+cluster://HOST,HOST (rediss… for TLS).",
+    "{url} is no broker address; expected a folder, sqlite:FILE, http://HOST:PORT of a server (or https, ws, wss; several with commas), redis://HOST[:PORT][/DB], redis+sentinel://HOST,HOST/MASTER or redis+cluster://HOST,HOST (rediss… for TLS).",
   ),
   // What a person submitted
   INVALID_INPUT: lasting(422, 2, "{path}: {problem}"),
@@ -84,6 +84,8 @@ export const ERROR_CATALOGUE = {
   WORKER_NOT_FOUND: lasting(404, 1, "There is no live worker {worker}; register it first."),
   ROUTE_NOT_FOUND: lasting(404, 1, "There is nothing at {method} {path}; see /api/v1/openapi.json."),
   METHOD_NOT_ALLOWED: lasting(405, 1, "{path} takes {allowed}, not {method}."),
+  UNSUPPORTED_MEDIA_TYPE: lasting(415, 1, "The body is {found}; expected {expected}."),
+  HEADERS_TOO_LARGE: lasting(431, 1, "The request's head is larger than {limit} bytes."),
   EXECUTION_CANCELLED: lasting(409, 1, "Execution {execution} was cancelled."),
   // Leases and sessions
   LEASE_LOST: lasting(409, 1, "The lease of task {task} in {execution} has passed on; this outcome does not count."),
@@ -92,6 +94,7 @@ export const ERROR_CATALOGUE = {
   LOCK_LOST: lasting(409, 1, "Lock {lock} is not (any more) held by this owner."),
   LOCK_NOT_HELD: lasting(404, 1, "Nobody holds lock {lock}."),
   LOCK_TAKEN: passing(409, 1, "Lock {lock} was not free within {waitedMs} ms."),
+  LINE_FULL: passing(429, 1, "{limit} owners stand in line for lock {lock} already; try again later."),
   VALUE_NOT_FOUND: lasting(404, 1, "There is no value {key}."),
   VERSION_CONFLICT: lasting(409, 1, "Value {key} has version {found}, not {expected}; read it again and decide anew."),
   CHECKPOINT_NOT_FOUND: lasting(404, 1, "There is no such checkpoint of {scope}."),

@@ -33,6 +33,8 @@ export type StateBroker = Pick<Broker, StateMethod>;
 const DEFAULT_LOCK_TTL_MS = 30_000;
 /** A lock is extended when so much of its time is over. */
 const EXTEND_AFTER_SHARE = 1 / 3;
+/** Pause after an extension that the broker did not answer well. */
+const RETRY_AFTER_SHARE = 1 / 30;
 const DEFAULT_VALUE_TTL_MS = 7 * 86_400_000;
 const DEFAULT_CHECKPOINTS_KEPT = 5;
 const CHECKPOINT_TTL_MS = 7 * 86_400_000;
@@ -123,16 +125,15 @@ export class HeldLock implements AsyncDisposable {
   readonly token: number;
   readonly #facts: HeldLockFacts;
   readonly #lost = new AbortController();
-  #surelyUntil: number;
-  #cancelTimer: () => void = () => undefined;
+  #cancelExtension: () => void = () => undefined;
+  #cancelLoss: () => void = () => undefined;
   #over = false;
 
   constructor(facts: HeldLockFacts) {
     this.#facts = facts;
     this.name = facts.name;
     this.token = facts.token;
-    this.#surelyUntil = facts.heldFrom + facts.ttlMs;
-    this.#schedule();
+    this.#holdFrom(facts.heldFrom);
   }
 
   /** Aborted when the lock is lost: it could not be extended in time, or somebody took it away. */
@@ -153,36 +154,40 @@ export class HeldLock implements AsyncDisposable {
 
   #end(): void {
     this.#over = true;
-    this.#cancelTimer();
+    this.#cancelExtension();
+    this.#cancelLoss();
   }
 
-  #schedule(): void {
+  /** It surely lives for its time to live from `askedAt` on, and is extended well before that is over. */
+  #holdFrom(askedAt: number): void {
     const { clock, ttlMs } = this.#facts;
-    const delayMs = Math.max(0, this.#surelyUntil - ttlMs * (1 - EXTEND_AFTER_SHARE) - clock.now());
-    this.#cancelTimer = clock.schedule(delayMs, () => void this.#extend());
+    const restMs = Math.max(0, askedAt + ttlMs - clock.now());
+    this.#cancelLoss();
+    // An answer that does not come must not keep us believing.
+    this.#cancelLoss = clock.schedule(restMs, () => this.#lose());
+    this.#extendIn(Math.max(0, restMs - ttlMs * (1 - EXTEND_AFTER_SHARE)));
+  }
+
+  #extendIn(delayMs: number): void {
+    this.#cancelExtension = this.#facts.clock.schedule(delayMs, () => void this.#extend());
   }
 
   async #extend(): Promise<void> {
     const { broker, clock, owner, ttlMs } = this.#facts;
     const askedAt = clock.now();
-    // An answer that does not come must not keep us believing.
-    this.#cancelTimer = clock.schedule(Math.max(0, this.#surelyUntil - askedAt), () => this.#lose());
     try {
       await broker.extendLock({ lock: this.name, owner, ttlMs });
-      if (this.#over) return;
-      this.#cancelTimer();
-      this.#surelyUntil = askedAt + ttlMs;
-      this.#schedule();
+      if (!this.#over) this.#holdFrom(askedAt);
     } catch (thrown) {
-      if (this.#over || !HoldfastError.is(thrown, "LOCK_LOST")) return; // the timer judges
-      this.#cancelTimer();
-      this.#lose();
+      if (this.#over) return;
+      if (HoldfastError.is(thrown, "LOCK_LOST")) this.#lose();
+      else this.#extendIn(ttlMs * RETRY_AFTER_SHARE);
     }
   }
 
   #lose(): void {
     if (this.#over) return;
-    this.#over = true;
+    this.#end();
     this.#lost.abort(new HoldfastError("LOCK_LOST", { lock: this.name }));
   }
 }

@@ -22,14 +22,19 @@ test("a named file has a note of its own", () => {
   });
 });
 
-test("a WebSocket address is taken as it is", () => {
-  for (const url of ["ws://localhost:7420", "wss://broker.example/broker", "ws://[::1]:1/x"]) {
-    assert.deepEqual(parseBrokerAddress(url), { kind: "remote", url });
-  }
+test("a server's address is taken as it is", () => {
+  const addresses = ["ws://localhost:7420", "wss://broker.example/broker", "ws://[::1]:1/x", "http://a", "https://a:1/x"];
+  for (const url of addresses) assert.deepEqual(parseBrokerAddress(url), { kind: "server", urls: [url] });
+});
+
+test("several servers stand with commas between them, the scheme once or each time", () => {
+  const urls = ["http://a:7420", "http://b:7421", "http://[::1]:7422"];
+  assert.deepEqual(parseBrokerAddress(urls.join(",")), { kind: "server", urls });
+  assert.deepEqual(parseBrokerAddress("http://a:7420, b:7421,[::1]:7422"), { kind: "server", urls });
 });
 
 test("anything else is refused with what was expected, and without its secrets", () => {
-  for (const wrong of ["amqp://host", "ws://", "wss:", "http://host", "sqlite:", "sqlite://host/x", "", "  "]) {
+  for (const wrong of ["amqp://host", "ws://", "wss:", "http://", "http://a,", "http://a,ftp://b", "sqlite:", "sqlite://host/x", "", "  "]) {
     assert.throws(
       () => parseBrokerAddress(wrong),
       (thrown) => HoldfastError.is(thrown, "INVALID_BROKER_URL") && thrown.message.includes("expected a folder"),
