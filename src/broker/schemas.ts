@@ -110,7 +110,11 @@ export const PARAM_SCHEMAS: { readonly [M in BrokerMethod]: z.ZodType<ParamsOf<M
     claim: z.exactOptional(z.strictObject(claimRequest)),
   }),
   reconcile: strict<ParamsOf<"reconcile">>()({ session: identifier, held: boundedArray(leaseRefSchema, MAX_HELD) }),
-  closeSession: strict<ParamsOf<"closeSession">>()({ session: identifier, reason: z.enum(["left", "lost"]) }),
+  closeSession: strict<ParamsOf<"closeSession">>()({
+    session: identifier,
+    reason: z.enum(["left", "lost"]),
+    silentForMs: z.exactOptional(z.number().min(0)),
+  }),
   drainSession: strict<ParamsOf<"drainSession">>()({ session: identifier }),
 
   getExecution: executionOnly,

@@ -178,4 +178,9 @@ export interface CloseSessionParams {
    * `lost`: it died (its supervisor or its socket says so); leases it held count as lost attempts.
    */
   readonly reason: "left" | "lost";
+  /**
+   * Only if the session has not been heard of for this long, milliseconds: whoever lost sight of a
+   * worker may not know that it goes on elsewhere. Absent: in any case.
+   */
+  readonly silentForMs?: number;
 }

@@ -167,9 +167,9 @@ export class RedisBroker implements contract.Broker {
     return this.#sessions.reconcile(params);
   }
 
-  async closeSession({ session, reason }: contract.CloseSessionParams): Promise<void> {
+  async closeSession({ session, ...how }: contract.CloseSessionParams): Promise<void> {
     this.#checkOpen();
-    await this.#sessions.close(session, reason);
+    await this.#sessions.close(session, how);
   }
 
   async drainSession({ session }: { readonly session: string }): Promise<void> {

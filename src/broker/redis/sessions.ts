@@ -10,6 +10,7 @@ import type { Clock } from "../../util/clock.ts";
 import type {
   ClaimParams,
   ClaimReply,
+  CloseSessionParams,
   CommitParams,
   CommitReply,
   Directives,
@@ -112,8 +113,12 @@ export class Sessions {
     return { cancel: gathered.cancel, drain: gathered.drain };
   }
 
-  async close(id: string, reason: "left" | "lost"): Promise<void> {
-    await Promise.all(this.#options.shards.map((shard) => shard.run("session-close", [id, reason])));
+  /** Whether it was heard of within `silentForMs` is judged by the first shard, for all of them. */
+  async close(id: string, { reason, silentForMs = 0 }: Omit<CloseSessionParams, "session">): Promise<void> {
+    const [first, ...others] = this.#options.shards as [Shard, ...Shard[]];
+    const [answer] = await first.run("session-close", [id, reason, silentForMs]);
+    if (answer === "HEARD") return;
+    await Promise.all(others.map((shard) => shard.run("session-close", [id, reason, 0])));
     this.#forget(id);
   }
 
@@ -276,7 +281,7 @@ export class Sessions {
     this.#forget(id);
     const { shards } = this.#options;
     if (shards.length > 1)
-      await Promise.allSettled(reachable(shards).map((shard) => shard.run("session-close", [id, "lost"])));
+      await Promise.allSettled(reachable(shards).map((shard) => shard.run("session-close", [id, "lost", 0])));
     throw new HoldfastError("SESSION_LOST", { session: id });
   }
 

@@ -57,7 +57,8 @@ export function directives(session: SessionRecord): Directives {
 
 export function closeSession(engine: Engine, params: CloseSessionParams): void {
   const session = engine.model.sessions.get(params.session);
-  if (session !== undefined) endSession(engine, session, params.reason);
+  if (session === undefined || engine.now - session.seenAt < (params.silentForMs ?? 0)) return;
+  endSession(engine, session, params.reason);
 }
 
 export function drainSession(engine: Engine, params: { readonly session: string }): void {

@@ -169,6 +169,24 @@ export const sessionCases: CaseGroup = {
       },
     },
     {
+      name: "a session that was heard of meanwhile is not closed by somebody who has lost sight of it",
+      promises: [3],
+      run: async (world) => {
+        await world.submit(batch(1));
+        const worker = await world.join({ worker: "moved" });
+        await worker.take();
+        await world.advance(300);
+        await worker.heartbeat();
+        const closing = { session: worker.session, reason: "lost", silentForMs: 200 } as const;
+        await world.advance(100);
+        await world.broker.closeSession(closing);
+        await worker.heartbeat();
+        await world.advance(300);
+        await world.broker.closeSession(closing);
+        await refusedWith("SESSION_LOST", () => worker.heartbeat());
+      },
+    },
+    {
       name: "reaping many dead workers keeps to its limit and gets to the end",
       promises: [3, 9],
       run: async (world) => {
