@@ -78,7 +78,8 @@ export type { ConnectOptions };
 
 /**
  * Connects to a broker: the folder `./.holdfast` (or what HOLDFAST_BROKER or REDIS_URL says), another
- * folder, `sqlite:FILE`, a server at `ws://…` or `wss://…` with a token, or a Redis at `redis://…`.
+ * folder, `sqlite:FILE`, a server at `http://…` or `https://…` (or several, with commas between them),
+ * or a Redis at `redis://…`.
  *
  * With a folder or a file that nobody owns, this process becomes its owner and serves it to the
  * others; when the owner dies, one of the others takes over. Close the client when done: an open one

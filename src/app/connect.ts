@@ -6,11 +6,11 @@ import { HoldfastError } from "../errors/index.ts";
 import { Client } from "../sdk/client.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { silentLogger } from "../telemetry/log.ts";
-import { openBroker } from "./open-broker.ts";
+import { openClient } from "./open-client.ts";
 import { processSettings } from "./settings.ts";
 
 export interface ConnectOptions {
-  /** Shared secret of a remote broker. Default: HOLDFAST_TOKEN. */
+  /** Token for a server. Default: HOLDFAST_TOKEN. */
   readonly token?: string;
   /** Where the connection's own log goes. Default: nowhere. */
   readonly logger?: Logger;
@@ -23,7 +23,7 @@ const RUNNER_ARGUMENT = "holdfast-runner";
 export async function connect(address?: string, options: ConnectOptions = {}): Promise<Client> {
   refuseRunner();
   const settings = withToken(processSettings(), options.token);
-  const broker = await openBroker(address ?? settings.broker, { settings, logger: options.logger ?? silentLogger });
+  const { broker } = await openClient(address ?? settings.broker, { settings, logger: options.logger ?? silentLogger });
   return new Client({ broker });
 }
 

@@ -18,11 +18,12 @@ export function displayAddress(settings: Settings): string {
 
 /** Texts that must appear in no line of a log: secrets of the settings, and those within addresses. */
 export function secretsOf(settings: Settings): string[] {
-  const { token, redisPassword, redisSentinelPassword, broker, redisUrl } = settings;
+  const { token, workerSecret, redisPassword, redisSentinelPassword, broker, redisUrl } = settings;
   const inAddresses = [broker, redisUrl ?? ""].flatMap((address) => {
     const { password } = parseRedisPlace(address) ?? {};
     // As it is, and as it stands in the address.
     return password === undefined ? [] : [password, encodeURIComponent(password)];
   });
-  return [token, redisPassword, redisSentinelPassword, ...inAddresses].filter((secret) => secret !== undefined);
+  const secrets = [token, workerSecret, redisPassword, redisSentinelPassword, ...inAddresses];
+  return secrets.filter((secret) => secret !== undefined);
 }

@@ -92,8 +92,7 @@ export async function openBroker(address: string, options: OpenBrokerOptions): P
   const patience = giveUpAfterMs === undefined ? {} : { giveUpAfterMs };
   if (parsed.kind === "home" && options.mayOwn !== false)
     return openEmbedded({ home: parsed, settings, logger, ...patience });
-  const whereabouts =
-    parsed.kind === "home" ? () => findOwner(parsed) : anyServer(parsed.urls, settings.token ?? "");
+  const whereabouts = parsed.kind === "home" ? () => findOwner(parsed) : anyServer(parsed.urls, settings.token ?? "");
   return connectRemoteBroker({
     url: whereabouts,
     clock: systemClock({ keepAlive: true }),

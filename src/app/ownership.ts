@@ -9,7 +9,6 @@
  * A crash gives the lock back to the operating system and leaves a stale note. The next owner finds
  * in the file all that was acknowledged, and writes its own note.
  */
-import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import type { Broker } from "../broker/contract.ts";
@@ -26,6 +25,7 @@ import { type CallMetrics, createCallMetrics } from "../telemetry/metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Clock } from "../util/clock.ts";
 import type { BrokerHome } from "./broker-address.ts";
+import { newSecret } from "./new-secret.ts";
 import { readOwnerNote, removeOwnerNote, writeOwnerNote } from "./owner-file.ts";
 
 export interface OwnershipOptions {
@@ -52,7 +52,6 @@ export interface Ownership {
 }
 
 const STOP_TIMEOUT_MS = 10_000;
-const TOKEN_BYTES = 32;
 
 /**
  * Becomes the owner of the file.
@@ -85,7 +84,7 @@ async function raise(options: OwnershipOptions, stack: ServiceStack): Promise<Ow
   const coordinator = startCoordinator({ broker, clock, random, logger, holder: `${process.pid}-${newId()}` });
   stack.add("coordinator", () => coordinator.stop());
 
-  const token = options.token ?? randomBytes(TOKEN_BYTES).toString("base64url");
+  const token = options.token ?? newSecret();
   const served = await serveBroker({
     broker,
     listen,

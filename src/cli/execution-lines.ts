@@ -1,5 +1,6 @@
 /** Executions, workers and pools as lines for `status`, `list` and `run`. */
-import type { PoolView, SessionView, VerificationReport } from "../broker/contract.ts";
+import type { PoolView, VerificationReport } from "../broker/contract.ts";
+import type { WorkerSummary } from "../broker/http/http-broker.ts";
 import type { ExecutionStatus } from "../sdk/progress.ts";
 import type { ExecutionState } from "../core/states.ts";
 import { ago, count, counted, duration, percent } from "./terminal/figures.ts";
@@ -32,7 +33,7 @@ export function executionTable(look: Look, executions: readonly ExecutionStatus[
   return table(columns, rows, look);
 }
 
-export function workerTable(look: Look, sessions: readonly SessionView[], now: number): string[] {
+export function workerTable(look: Look, sessions: readonly WorkerSummary[], now: number): string[] {
   const columns: readonly Column[] = [
     { title: "WORKER", shrinkTo: 10 },
     { title: "HOST", shrinkTo: 6 },
@@ -50,7 +51,7 @@ export function workerTable(look: Look, sessions: readonly SessionView[], now: n
   const rows = byName.map((session) => [
     printable(session.worker),
     printable(session.host),
-    String(session.pid),
+    String(session.pid ?? "-"),
     session.state,
     `${session.leases}/${session.slots}`,
     count(session.completed),

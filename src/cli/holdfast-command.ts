@@ -70,7 +70,7 @@ export class HoldfastCommand extends Command {
       didYouMean(
         name,
         this.commands.map((command) => command.name()),
-      ) || " See holdfast --help."
+      ) || ` See holdfast ${this.parent === null ? "" : `${this.name()} `}--help.`
     );
   }
 }

@@ -14,7 +14,9 @@ import {
   type WorkerExit,
 } from "../app/local-workers.ts";
 import { openBroker } from "../app/open-broker.ts";
+import { openClient } from "../app/open-client.ts";
 import type { Broker } from "../broker/contract.ts";
+import type { PublicBroker } from "../broker/http/http-broker.ts";
 import { MAX_PAGE } from "../broker/limits.ts";
 import type { SettingName, Settings } from "../config/index.ts";
 import { HoldfastError } from "../errors/index.ts";
@@ -36,6 +38,7 @@ export interface ClusterWorkers {
 
 export interface LocalCluster {
   readonly settings: Settings;
+  readonly logger: Logger;
   readonly broker: Broker;
   readonly client: Client;
   /** Rejects with WORKER_FAILED when no worker is left, or none stays alive. */
@@ -69,7 +72,16 @@ export async function openLocalCluster(
   const settings = settingsOf(context, flags);
   const logger = loggerOf(context, settings);
   const broker = await open({ settings, logger });
-  return new Cluster({ context, settings, logger, broker });
+  return new Cluster({ context, settings, logger, broker, viewed: await viewOf(broker, { settings, logger }) });
+}
+
+/** What the client speaks to: the same broker, or, at the address of a server, its API. Workers have a socket there. */
+async function viewOf(
+  broker: Broker,
+  { settings, logger }: { readonly settings: Settings; readonly logger: Logger },
+): Promise<PublicBroker> {
+  if (parseBrokerAddress(settings.broker).kind !== "server") return broker;
+  return (await openClient(settings.broker, { settings, logger })).broker;
 }
 
 function openNamed({ settings, logger }: { readonly settings: Settings; readonly logger: Logger }): Promise<Broker> {
@@ -81,10 +93,12 @@ interface ClusterParts {
   readonly settings: Settings;
   readonly logger: Logger;
   readonly broker: Broker;
+  readonly viewed: PublicBroker;
 }
 
 class Cluster implements LocalCluster {
   readonly settings: Settings;
+  readonly logger: Logger;
   readonly broker: Broker;
   readonly client: Client;
   readonly workersGone: Promise<never>;
@@ -100,8 +114,9 @@ class Cluster implements LocalCluster {
     gone.promise.catch(ignore);
     this.#parts = parts;
     this.settings = parts.settings;
+    this.logger = parts.logger;
     this.broker = parts.broker;
-    this.client = new Client({ broker: parts.broker });
+    this.client = new Client({ broker: parts.viewed });
     this.workersGone = gone.promise;
     this.#giveUp = gone.reject;
   }
@@ -157,6 +172,7 @@ class Cluster implements LocalCluster {
       await this.#pool?.stop(hurry ? { patienceMs: 0 } : {});
       this.#forget?.();
     } finally {
+      if (this.#parts.viewed !== this.broker) await this.#parts.viewed.close();
       await this.broker.close();
     }
   }

@@ -10,6 +10,20 @@ export function settingOption(name: SettingName, value: string): Option {
   return new Option(`${flagName(name)} <${value}>`, `${facts.about}${byDefault}`.replaceAll("`", ""));
 }
 
+/** Of the commands that start a server. */
+export function serverOptions(): readonly Option[] {
+  return [
+    settingOption("listenHost", "host"),
+    settingOption("listenPort", "port"),
+    settingOption("requireToken", "yes|no"),
+    settingOption("tlsCert", "file"),
+    settingOption("tlsKey", "file"),
+    settingOption("trustProxy", "addresses"),
+    settingOption("corsOrigins", "origins"),
+    settingOption("auditLog", "file"),
+  ];
+}
+
 /** Together with `--workers`: turns the workers off. */
 export function noWorkersOption(): Option {
   return new Option("--no-workers", "No workers here; they come from elsewhere.");

@@ -8,7 +8,9 @@ import { definePause } from "./commands/pause.ts";
 import { defineResults } from "./commands/results.ts";
 import { defineResume } from "./commands/resume.ts";
 import { defineRun } from "./commands/run.ts";
+import { defineServer } from "./commands/server.ts";
 import { defineStatus } from "./commands/status.ts";
+import { defineToken } from "./commands/token.ts";
 import { defineUp } from "./commands/up.ts";
 import { defineWorker } from "./commands/worker.ts";
 import type { CliContext, CommandHost } from "./context.ts";
@@ -33,6 +35,7 @@ const COMMANDS = [
   defineDemo,
   defineRun,
   defineUp,
+  defineServer,
   defineWorker,
   defineStatus,
   defineList,
@@ -40,6 +43,7 @@ const COMMANDS = [
   defineCancel,
   definePause,
   defineResume,
+  defineToken,
   defineDoctor,
 ];
 

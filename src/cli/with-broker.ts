@@ -2,25 +2,23 @@
 import { existsSync } from "node:fs";
 import { parseBrokerAddress } from "../app/broker-address.ts";
 import { secretsOf } from "../app/display-address.ts";
-import { openBroker } from "../app/open-broker.ts";
-import type { Broker } from "../broker/contract.ts";
+import { openClient, type OpenedClient } from "../app/open-client.ts";
 import type { Settings } from "../config/index.ts";
 import { HoldfastError } from "../errors/index.ts";
 import { Client } from "../sdk/client.ts";
 import { createLogger, type Logger } from "../telemetry/log.ts";
 import { type CliContext, settingsOf } from "./context.ts";
 
-export interface OpenedBroker {
+export interface OpenedBroker extends OpenedClient {
   readonly client: Client;
-  readonly broker: Broker;
 }
 
 /** A command that only looks does not wait as long for an owner that hangs as a worker would. */
 export const GIVE_UP_AFTER_MS = 10_000;
 
 /**
- * Opens the broker that the flags, the environment or the settings file name, and closes it after
- * `action`. For commands that look at work or steer it: a store that is not there is not made.
+ * Opens the broker, or the server, that the flags, the environment or the settings file name, and
+ * closes it after `action`. For commands that look at work or steer it: a store that is not there is not made.
  *
  * @throws HoldfastError BROKER_UNREACHABLE, those of openBroker, and what `action` throws.
  */
@@ -31,15 +29,15 @@ export async function withBroker<T>(
 ): Promise<T> {
   const settings = settingsOf(context, { broker: flags.broker });
   requireStore(settings.broker);
-  const broker = await openBroker(settings.broker, {
+  const opened = await openClient(settings.broker, {
     settings,
     logger: loggerOf(context, settings),
     giveUpAfterMs: GIVE_UP_AFTER_MS,
   });
   try {
-    return await action({ broker, client: new Client({ broker }) });
+    return await action({ ...opened, client: new Client({ broker: opened.broker }) });
   } finally {
-    await broker.close();
+    await opened.broker.close();
   }
 }
 

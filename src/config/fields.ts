@@ -36,6 +36,8 @@ interface Options<Default> {
 type Setting<Value, Default> = z.ZodType<Default extends undefined ? Value | undefined : Value>;
 
 const NAME = /^[\w.-]{1,64}$/;
+export const ORIGIN = /^https?:\/\/(?:\[[\da-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/i;
+export const ADDRESS_OR_RANGE = /^[\da-f:.]+(?:\/\d{1,3})?$/i;
 const HOST_AND_PORT = /^(?:\[[\da-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/i;
 
 /** Longest time that a timer of the platform can wait: a little more than three weeks. */
@@ -110,6 +112,17 @@ export function addresses<const Default extends readonly string[] | undefined>(
   const schema = z.preprocess(listFromText, z.array(z.string().regex(HOST_AND_PORT)).min(1));
   const expected = "addresses such as host:6379, separated by commas";
   return setting(schema as z.ZodType<readonly string[]>, byDefault, { about, ...facts, type: "addresses", expected });
+}
+
+/** A list of texts of one form; as text separated by commas. Nobody has to give one. */
+export function texts(
+  about: string,
+  options: { readonly type: string; readonly pattern: RegExp; readonly expected: string },
+): Setting<readonly string[], readonly string[]> {
+  const { type, pattern, expected } = options;
+  const schema = z.preprocess(listFromText, z.array(z.string().regex(pattern)));
+  const facts = { about, type, expected: `${expected}, separated by commas`, defaultText: "none" };
+  return setting(schema as z.ZodType<readonly string[]>, [], facts);
 }
 
 /** A list of names; as text separated by commas. */

@@ -9,14 +9,17 @@
 import { availableParallelism } from "node:os";
 import { z } from "zod";
 import {
+  ADDRESS_OR_RANGE,
   addresses,
   choice,
   duration,
   name,
   names,
+  ORIGIN,
   type SettingFacts,
   settingFacts,
   text,
+  texts,
   wholeNumber,
   yesOrNo,
 } from "./fields.ts";
@@ -29,7 +32,7 @@ export const REDIS_BROKER = "redis:";
 export const settingsSchema = z.object({
   // Where the broker is
   broker: text(
-    "Where the broker is: a folder or `sqlite:FILE` to open; `ws://…` or `wss://…` to connect to; " +
+    "Where the broker is: a folder or `sqlite:FILE` to open; `http://HOST:PORT` or `https://…` of a server, several with commas between them; " +
       "`redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, `redis+sentinel://HOST,HOST/MASTER[/DB]` or `redis+cluster://HOST,HOST` " +
       "(`rediss…` with TLS); or `redis:` for the Redis that the settings below name.",
     {
@@ -38,16 +41,64 @@ export const settingsSchema = z.object({
         "`redis:` where `redisUrl`, `redisHost`, `redisSentinels` or `redisClusterNodes` is set, else `.holdfast`",
     },
   ),
-  token: text("Secret that a broker asks for when it is reached over the network.", {
+  token: text("Token for a server. Where it is given to a server, that server takes it as an administrator's.", {
     default: undefined,
     defaultText: "none",
     secret: true,
   }),
-  listenHost: text("Address on which `holdfast up` listens for workers and clients.", { default: "127.0.0.1" }),
-  listenPort: wholeNumber("Port on which `holdfast up` listens; 0 takes any free one.", {
+  listenHost: text("Address on which the server of `holdfast up` and `holdfast server` listens.", {
+    default: "127.0.0.1",
+  }),
+  listenPort: wholeNumber("Port on which it listens; 0 takes any free one.", {
     default: 7420,
     min: 0,
     max: 65_535,
+  }),
+
+  // Who may come to a server, and what is written down about it
+  requireToken: yesOrNo(
+    "Whether calls to the server need a token. Without, whoever reaches it from this machine is an administrator.",
+    {
+      default: undefined,
+      defaultText: "no where it listens on this machine only, trusts no proxy and has no `token`, else yes",
+    },
+  ),
+  workerSecret: text(
+    "Secret by which workers sign their requests over HTTP. Where it is set, such requests need a signature or a token.",
+    { default: undefined, defaultText: "none", secret: true, alsoFrom: "DISTRIBUTED_WORKER_SECRET" },
+  ),
+  tlsCert: text(
+    "File with the certificate of the server, with those that lead to its root; the server then speaks TLS.",
+    {
+      default: undefined,
+      defaultText: "none",
+    },
+  ),
+  tlsKey: text("File with the key of that certificate.", { default: undefined, defaultText: "none" }),
+  trustProxy: texts("Proxies before the server that are believed when they say whom they speak for.", {
+    type: "addresses",
+    pattern: ADDRESS_OR_RANGE,
+    expected: "addresses or ranges such as 10.0.0.5 or 10.0.0.0/8",
+  }),
+  corsOrigins: texts("Origins whose web pages may call the server, exactly as browsers send them.", {
+    type: "origins",
+    pattern: ORIGIN,
+    expected: "origins such as https://lab.example.org",
+  }),
+  auditLog: text(
+    "File of the audit log, one JSON line for every changing call and every refusal; `-` for lines of the log, at level info.",
+    { default: undefined, defaultText: "`audit.jsonl` beside the store where that is a file, else `-`" },
+  ),
+  requestsPerSecond: wholeNumber("Requests per second that a server takes with one token; 0 sets no limit.", {
+    default: 10_000,
+    min: 0,
+    max: 1_000_000,
+  }),
+  maxBodyMb: wholeNumber("Largest body of a request that a server takes; many operations take less.", {
+    default: 64,
+    unit: "MB",
+    min: 1,
+    max: 1_024,
   }),
 
   // A Redis as the broker. What an address says itself wins; the rest of it comes from here.

@@ -54,7 +54,7 @@ describe("a running holdfast up", { timeout: TIMEOUT_MS }, () => {
   };
 
   test("tells how to reach it, without its token", async () => {
-    const [, address = ""] = await up.printed(/Address +(ws:\/\/127\.0\.0\.1:\d+\S*)/);
+    const [, address = ""] = await up.printed(/Address +(http:\/\/127\.0\.0\.1:\d+\S*)/);
     const note = JSON.parse(readFileSync(path.join(folder.path, ".holdfast", "owner.json"), "utf8")) as {
       readonly token: string;
       readonly url: string;

@@ -65,7 +65,15 @@ describe("on a Redis with a password", { timeout: TIMEOUT_MS }, () => {
   });
 
   test("up says where it is and how to join, without the password", async () => {
-    const up = folder.start("up", "--workers", "1", "--broker", `redis://:${PASSWORD}@127.0.0.1:${server.port}`);
+    const up = folder.start(
+      "up",
+      "--workers",
+      "1",
+      "--listen-port",
+      "0",
+      "--broker",
+      `redis://:${PASSWORD}@127.0.0.1:${server.port}`,
+    );
     await up.printed(/Stop +Ctrl-C/);
     const [, shown = ""] = await up.printed(/Add a worker +(REDIS_PASSWORD=… holdfast worker --broker \S+)/);
     assert.equal(shown, `REDIS_PASSWORD=… holdfast worker --broker ${broker}/0`);

@@ -76,7 +76,7 @@ export class HttpLink {
   ): Promise<ReplyOf<O>> {
     const { params, query, body } = request as {
       readonly params?: Record<string, unknown>;
-      readonly query?: Record<string, unknown>;
+      readonly query?: Query;
       readonly body?: unknown;
     };
     const path = `${API_PREFIXES[0]}${pathOf(operation.path, params)}${queryText(query)}`;
@@ -161,7 +161,9 @@ type Answer =
       readonly error?: HoldfastError;
     };
 
-function queryText(query: Readonly<Record<string, unknown>> | undefined): string {
+type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
+function queryText(query: Query | undefined): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined) search.set(name, String(value));
   const text = search.toString();

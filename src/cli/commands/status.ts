@@ -1,4 +1,5 @@
-import type { Broker, PoolView, SessionView } from "../../broker/contract.ts";
+import type { PoolView } from "../../broker/contract.ts";
+import type { PublicBroker, WorkerSummary } from "../../broker/http/http-broker.ts";
 import { isExecutionEnded } from "../../core/states.ts";
 import type { CliContext, CommandHost } from "../context.ts";
 import { factLines } from "../terminal/facts.ts";
@@ -21,13 +22,13 @@ interface StatusFlags {
 
 interface Overview {
   readonly executions: readonly ExecutionStatus[];
-  readonly workers: readonly SessionView[];
+  readonly workers: readonly WorkerSummary[];
   readonly pools: readonly PoolView[];
 }
 
 interface Detail {
   readonly execution: ExecutionStatus;
-  readonly workers: readonly SessionView[];
+  readonly workers: readonly WorkerSummary[];
 }
 
 export function defineStatus(program: HoldfastCommand, host: CommandHost): void {
@@ -51,7 +52,7 @@ async function overview(context: CliContext, flags: StatusFlags): Promise<number
   return 0;
 }
 
-async function look(client: Client, broker: Broker): Promise<Overview> {
+async function look(client: Client, broker: PublicBroker): Promise<Overview> {
   const [active, ended, sessions, pools] = await Promise.all([
     client.list({ states: ["running", "paused", "pending"], limit: ACTIVE_SHOWN }),
     client.list({ states: ["completed", "failed", "cancelled"], limit: ENDED_SHOWN }),
@@ -61,9 +62,8 @@ async function look(client: Client, broker: Broker): Promise<Overview> {
   return { executions: [...active.executions, ...ended.executions], workers: sessions, pools: pools.pools };
 }
 
-async function liveSessions(broker: Broker): Promise<readonly SessionView[]> {
-  const { sessions } = await broker.listSessions({ limit: SESSIONS_SHOWN });
-  return sessions.filter((session) => session.state === "live" || session.state === "draining");
+async function liveSessions(broker: PublicBroker): Promise<readonly WorkerSummary[]> {
+  return (await broker.listSessions({ limit: SESSIONS_SHOWN, live: true })).sessions;
 }
 
 function overviewLines({ out, clock }: CliContext, seen: Overview): string[] {
