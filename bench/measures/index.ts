@@ -1,4 +1,5 @@
 import type { Measure } from "../measure.ts";
+import { httpEvents, httpHeartbeats, httpState } from "./http.ts";
 import { claimLatency, startLatency } from "./latency.ts";
 import { inProcess } from "./process.ts";
 import { processRemote } from "./process-remote.ts";
@@ -18,4 +19,7 @@ export const MEASURES: readonly Measure[] = [
   sweepOverheadRedis,
   arraySubmit,
   waitingBytes,
+  httpState,
+  httpHeartbeats,
+  httpEvents,
 ];

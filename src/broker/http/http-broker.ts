@@ -15,7 +15,6 @@ import { TASK_OPERATIONS } from "../../api/operations/tasks.ts";
 import { WORKER_OPERATIONS } from "../../api/operations/workers.ts";
 import type {
   Broker,
-  DeadLetter,
   ExecutionView,
   ReadEventsParams,
   ReadResultsParams,
@@ -169,7 +168,7 @@ function looking(link: HttpLink): Pick<PublicBroker, LookingOnly | "listSessions
       const { letters, next } = await link.call(DEAD_LETTER_OPERATIONS.listDeadLetters, {
         query: given({ execution: executionId, limit: String(limit), cursor: after }),
       });
-      return { letters: letters as readonly DeadLetter[], ...given({ next }) };
+      return { letters, ...given({ next }) };
     },
     listAttempts: ({ executionId, task, limit }) =>
       link.call(EXECUTION_OPERATIONS.listAttempts, {
@@ -252,8 +251,8 @@ function asView(reply: Omit<ExecutionView, "meta"> & { readonly meta?: unknown }
 }
 
 /** With `texts=true` a request's JSON values are texts: the contract's own params are the body. */
-function asBody<T>(params: object): T {
-  return params as T;
+function asBody(params: object): never {
+  return params as never;
 }
 
 type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };

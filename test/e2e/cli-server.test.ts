@@ -1,0 +1,128 @@
+/** `holdfast server` as people use it: tokens, its API, commands and workers elsewhere. */
+import assert from "node:assert/strict";
+import { readFileSync, statSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { connect } from "../../src/app/connect.ts";
+import { cliFolder, type CliFolder, type CliProcess, packageUrl } from "../fixtures/cli/cli-process.ts";
+
+const TIMEOUT_MS = 120_000;
+
+const MODULE = `
+import { defineTask, range, sweep } from "${packageUrl()}";
+export const double = defineTask({
+  name: "double",
+  run: async (point: number, ctx) => {
+    await ctx.state.update("sum", (sum = 0) => sum + point);
+    return point * 2;
+  },
+});
+export default sweep(double, { over: range(0, 8), chunk: 2 });
+`;
+
+describe("a server that needs tokens", { timeout: TIMEOUT_MS }, () => {
+  let home: CliFolder;
+  let away: CliFolder;
+  let server: CliProcess;
+  let url: string;
+  let admin: string;
+  const started: CliFolder[] = [];
+
+  /** A folder of somebody with this token. */
+  const withToken = async (token: string): Promise<CliFolder> => {
+    const folder = await cliFolder({ HOLDFAST_BROKER: url, HOLDFAST_TOKEN: token });
+    started.push(folder);
+    return folder;
+  };
+
+  before(async () => {
+    home = await cliFolder();
+    server = home.start("server", "--require-token", "yes", "--listen-port", "0");
+    [, admin = ""] = await server.printed(/^ +(hf_\S+)$/m);
+    [, url = ""] = await server.printed(/Address +(http:\/\/\S+)/);
+    away = await withToken(admin);
+    await writeFile(path.join(away.path, "double.ts"), MODULE);
+  });
+  after(async () => {
+    for (const folder of started) await folder.remove();
+    await home.remove();
+  });
+
+  test("lets nobody in without one, and says what is missing", async () => {
+    const stranger = await withToken("");
+    const refused = await stranger.run("status");
+    assert.equal(refused.code, 3);
+    assert.match(refused.stderr, /check HOLDFAST_TOKEN.*\[UNAUTHORIZED\]/s);
+    const answer = await fetch(`${url}/api/v1/executions`);
+    assert.equal(answer.status, 401);
+    assert.equal((await fetch(`${url}/api/v1/health/live`)).status, 200);
+  });
+
+  test("runs work for a command elsewhere, on a worker elsewhere", async () => {
+    const worker = away.start("worker", "--name", "far");
+    await worker.printed(/Worker far for http:/);
+    const end = await away.run("run", "double.ts", "--workers", "1");
+    assert.equal(end.code, 0, end.stderr);
+    const [id = ""] = (await away.run("list")).stdout.match(/^\S+(?= +double)/m) ?? [];
+    const results = await away.run("results", id, "--format", "ndjson");
+    assert.equal(results.stdout.trim().split("\n").length, 8, results.stderr);
+    assert.match((await away.run("status")).stdout, /far/);
+    worker.kill("SIGTERM");
+    assert.equal((await worker.ended).code, 0);
+  });
+
+  test("serves a program by its API alone: submit, results, state, locks", async () => {
+    await using client = await connect(url, { token: admin });
+    const { executions } = await client.list();
+    const execution = await client.get(executions[0]?.executionId ?? "");
+    const values: unknown[] = [];
+    for await (const { value } of execution.results()) values.push(value);
+    assert.deepEqual(values.toSorted(), [0, 10, 12, 14, 2, 4, 6, 8]);
+    assert.equal(await client.state.get("sum"), 28);
+    await client.state.set("a/b c", { deep: [1, "ü"] });
+    assert.deepEqual(await client.state.get("a/b c"), { deep: [1, "ü"] });
+    await using lock = await client.lock("report", { wait: 0 });
+    await assert.rejects(client.lock("report", { wait: 0 }), { code: "LOCK_TAKEN" });
+    assert.ok(lock.token > 0);
+  });
+
+  test("makes, lists and revokes tokens, each for what its role is", async () => {
+    const made = await away.run("token", "create", "--name", "looker", "--role", "read");
+    assert.equal(made.code, 0, made.stderr);
+    const [token = ""] = made.stdout.match(/hf_\w+/) ?? [];
+    const looker = await withToken(token);
+    assert.equal((await looker.run("status")).code, 0);
+    await writeFile(path.join(looker.path, "double.ts"), MODULE);
+    const refused = await looker.run("run", "double.ts", "--detach");
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.stderr, /\[FORBIDDEN\]/);
+    const list = await away.run("token", "list");
+    assert.match(list.stdout, /looker +read/);
+    assert.equal(list.stdout.includes(token.split("_")[2] ?? token), false, "a secret is shown once");
+    const [, id = ""] = token.split("_");
+    assert.equal((await away.run("token", "revoke", id)).code, 0);
+    const gone = await looker.run("status");
+    assert.equal(gone.code, 3, "a revocation counts within two seconds");
+  });
+
+  test("writes down who changed what, without secrets, for its user only", () => {
+    const file = path.join(home.path, ".holdfast", "audit.jsonl");
+    const text = readFileSync(file, "utf8");
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    const lines = text
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { readonly operation: string; readonly status: number });
+    assert.ok(lines.some(({ operation }) => operation === "createToken"));
+    assert.ok(lines.some(({ status }) => status === 401));
+    assert.equal(text.includes(admin.split("_")[2] ?? admin), false);
+  });
+
+  test("ends in order", async () => {
+    server.kill("SIGTERM");
+    const end = await server.ended;
+    assert.equal(end.code, 0, end.stderr);
+    assert.match(end.stdout, /Stopping/);
+  });
+});
