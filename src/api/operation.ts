@@ -47,11 +47,15 @@ export interface Operation {
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
+  /** Request headers that it reads, lower case, and what each says. For the document only. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Largest body, bytes. Default: the server's own limit. */
   readonly bodyLimit?: number;
   /** Status of success. Default 200. */
   readonly status?: number;
   readonly reply: z.ZodType | StreamedReply;
+  /** Beside a JSON reply: media types that the caller may choose instead, and what each carries. */
+  readonly otherMedia?: Readonly<Record<string, string>>;
   /** Further statuses of success that the handler may choose, with what they mean. */
   readonly otherStatuses?: Readonly<Record<number, string>>;
   /** Errors beyond those that any operation may have (COMMON_ERRORS). */

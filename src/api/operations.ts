@@ -10,6 +10,7 @@ import { QUEUE_OPERATIONS } from "./operations/queue.ts";
 import { STATE_OPERATIONS } from "./operations/state.ts";
 import { TASK_OPERATIONS } from "./operations/tasks.ts";
 import { TOKEN_OPERATIONS } from "./operations/tokens.ts";
+import { WHY_OPERATIONS } from "./operations/why.ts";
 import { WORKER_OPERATIONS } from "./operations/workers.ts";
 
 export const OPERATIONS = {
@@ -24,6 +25,7 @@ export const OPERATIONS = {
   ...STATE_OPERATIONS,
   ...TOKEN_OPERATIONS,
   ...HEALTH_OPERATIONS,
+  ...WHY_OPERATIONS,
 };
 
 export type OperationId = keyof typeof OPERATIONS;

@@ -4,7 +4,15 @@
  * has passed the full schemas before (schemas.ts) and fails here with the same codes.
  */
 import { HoldfastError } from "../errors/index.ts";
-import type { ClaimRequest, CommitParams, Outcome, ReconcileParams } from "./contract.ts";
+import {
+  ALL_POOLS,
+  type ClaimRequest,
+  type CommitParams,
+  type LettersParams,
+  type Outcome,
+  type ReconcileParams,
+  type WorkerProfile,
+} from "./contract.ts";
 import { MAX_BATCH, MAX_HELD, MAX_PAGE, MAX_PAYLOAD, MAX_WAIT_MS } from "./limits.ts";
 import { MAX_CHUNK_VALUES } from "./schemas-working.ts";
 
@@ -20,6 +28,18 @@ export function checkOutcomes({ outcomes }: CommitParams): void {
     throw new HoldfastError("BATCH_TOO_LARGE", { what: "outcomes", count: outcomes.length, limit: MAX_BATCH });
   }
   for (const outcome of outcomes) checkOutcome(outcome);
+}
+
+/** Errors: INVALID_REQUEST. */
+export function checkProfile({ pools }: WorkerProfile): void {
+  const at = pools.indexOf(ALL_POOLS);
+  if (at >= 0) refuse("openSession", `pools[${at}]`, `is "${ALL_POOLS}", the name for all pools`);
+}
+
+/** Errors: BATCH_TOO_LARGE. */
+export function checkLetters({ letters = [] }: LettersParams): void {
+  if (letters.length > MAX_PAGE)
+    throw new HoldfastError("BATCH_TOO_LARGE", { what: "letters", count: letters.length, limit: MAX_PAGE });
 }
 
 /** Errors: BATCH_TOO_LARGE. */

@@ -1,7 +1,7 @@
 /** Bounds and references of submitted tasks (promise 9). Every broker checks with these before it stores anything. */
 import type { ChunkPlan } from "../core/chunking.ts";
 import { HoldfastError } from "../errors/index.ts";
-import type { ExtendParams, Submission, SubmitParams, TaskGroup } from "./contract.ts";
+import { ALL_POOLS, type ExtendParams, type Submission, type SubmitParams, type TaskGroup } from "./contract.ts";
 import {
   MAX_ARRAY_LENGTH,
   MAX_CHUNK_ITEMS,
@@ -78,6 +78,7 @@ function checkGroup(group: TaskGroup, first: number, path: string): number {
 
 function checkPolicies(group: TaskGroup, path: string): void {
   if (group.pool === "") refuse(`${path}.pool`, "is empty");
+  if (group.pool === ALL_POOLS) refuse(`${path}.pool`, `is "${ALL_POOLS}", the name for all pools`);
   checkWhole(`${path}.maxLosses`, group.maxLosses, 1);
   checkWhole(`${path}.retry.limit`, group.retry.limit, 0);
   if (group.timeoutMs !== undefined) checkWhole(`${path}.timeoutMs`, group.timeoutMs, 1);

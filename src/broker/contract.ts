@@ -114,17 +114,19 @@ export interface Broker {
   resumePool(params: SteerPoolParams): Promise<PoolView>;
   /**
    * Dead letters are queued again, as if they had not been tried yet; attempts go on counting. Tasks
-   * that were skipped because of them wait for them again. An execution that had failed or completed
-   * runs again. Errors: EXECUTION_NOT_FOUND, EXECUTION_CANCELLED, QUEUE_FULL.
+   * that were skipped because of them wait for them again. An execution that had failed runs again:
+   * what was cancelled at its end waits again, and `maxFailures` does not count the letters that stay.
+   * All or nothing where it is refused. Errors: EXECUTION_NOT_FOUND, EXECUTION_CANCELLED, QUEUE_FULL.
    */
   retry(params: LettersParams): Promise<LettersReply>;
   /** Dead letters are struck off the list; their tasks stay failed. Errors: EXECUTION_NOT_FOUND. */
   discard(params: LettersParams): Promise<LettersReply>;
   /**
    * A task and all its descendants lose what they have (a running attempt is stopped, a result is no
-   * longer read) and run again, in order. Needs an execution whose inputs are kept. An ended
-   * execution runs again. Errors: EXECUTION_NOT_FOUND, EXECUTION_CANCELLED, TASK_UNKNOWN,
-   * INPUTS_NOT_KEPT, INVALID_REQUEST for an array.
+   * longer read) and run again, in order; attempts go on counting. Descendants that another dead
+   * letter holds up stay skipped. Needs an execution whose inputs are kept. An ended execution runs
+   * again. Errors: EXECUTION_NOT_FOUND, EXECUTION_CANCELLED, TASK_UNKNOWN, INPUTS_NOT_KEPT,
+   * INVALID_REQUEST for an array and for a task that a dead letter holds up.
    */
   rerun(params: RerunParams): Promise<RerunReply>;
 
@@ -162,6 +164,7 @@ export interface Broker {
   /** What a task waits for, whatever its state. Errors: EXECUTION_NOT_FOUND, TASK_UNKNOWN. */
   explainTask(params: { readonly executionId: string; readonly task: number }): Promise<TaskFacts>;
 
+  /** Errors: LINE_FULL. */
   acquireLock(params: AcquireLockParams): Promise<AcquireLockReply>;
   /** Errors: LOCK_LOST. */
   extendLock(params: ExtendLockParams): Promise<LockGrant>;

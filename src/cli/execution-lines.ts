@@ -65,15 +65,23 @@ export function poolTable(look: Look, pools: readonly PoolView[]): string[] {
     { title: "POOL", shrinkTo: 8 },
     { title: "STATE", paint: (cell, bare) => (bare === "paused" ? look.theme.warning(cell) : cell) },
     { title: "QUEUED", align: "right" },
+    { title: "LATER", align: "right" },
     { title: "RUNNING", align: "right" },
+    { title: "DONE", align: "right" },
+    { title: "FAILED", align: "right" },
     { title: "WORKERS", align: "right" },
+    { title: "SLOTS", align: "right" },
   ];
   const rows = pools.map((pool) => [
     printable(pool.pool),
     pool.paused ? "paused" : "open",
     count(pool.queued),
+    count(pool.blocked + pool.scheduled),
     count(pool.running),
-    String(pool.sessions),
+    count(pool.completed),
+    count(pool.failed),
+    count(pool.sessions),
+    count(pool.slots),
   ]);
   return table(columns, rows, look);
 }
@@ -84,7 +92,7 @@ export function executionFacts(view: ExecutionStatus, now: number): readonly (re
   const facts: [string, string][] = [
     ["Execution", view.executionId],
     ["Name", `${printable(view.name)} (${view.kind}, priority ${view.priority})`],
-    ["State", view.state],
+    ["State", stateFact(view, now)],
     [
       "Done",
       `${count(counters.completed)} of ${count(counters.total)} (${percent(counters.completed, counters.total)})`,
@@ -116,6 +124,12 @@ export function stateColour(theme: Theme, state: ExecutionState): (text: string)
     case "cancelled":
       return theme.faint;
   }
+}
+
+function stateFact({ state, paused }: ExecutionStatus, now: number): string {
+  if (paused === undefined) return state;
+  const by = paused.by === undefined ? "" : ` by ${printable(paused.by)}`;
+  return `${state}${by}, ${ago(now - paused.at)}`;
 }
 
 function timeFact(view: ExecutionStatus, now: number): string {

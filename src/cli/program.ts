@@ -1,10 +1,12 @@
 /** The commands, put together. Nothing is printed or exited by the parser itself. */
 import { CommanderError } from "commander";
 import { defineCancel } from "./commands/cancel.ts";
+import { defineDeadLetters } from "./commands/dead-letters.ts";
 import { defineDemo } from "./commands/demo.ts";
 import { defineDoctor } from "./commands/doctor.ts";
 import { defineList } from "./commands/list.ts";
 import { definePause } from "./commands/pause.ts";
+import { definePools } from "./commands/pools.ts";
 import { defineResults } from "./commands/results.ts";
 import { defineResume } from "./commands/resume.ts";
 import { defineRun } from "./commands/run.ts";
@@ -12,6 +14,7 @@ import { defineServer } from "./commands/server.ts";
 import { defineStatus } from "./commands/status.ts";
 import { defineToken } from "./commands/token.ts";
 import { defineUp } from "./commands/up.ts";
+import { defineWhy } from "./commands/why.ts";
 import { defineWorker } from "./commands/worker.ts";
 import type { CliContext, CommandHost } from "./context.ts";
 import { HoldfastCommand } from "./holdfast-command.ts";
@@ -43,6 +46,9 @@ const COMMANDS = [
   defineCancel,
   definePause,
   defineResume,
+  defineWhy,
+  defineDeadLetters,
+  definePools,
   defineToken,
   defineDoctor,
 ];

@@ -33,16 +33,42 @@ export const EXECUTION_TRANSITIONS: Readonly<Record<ExecutionState, readonly Exe
   cancelled: [],
 };
 
-/** From each task state, the states that may follow it. `failed` → `queued` is a replay by a person. */
+/** What a person's retry or rerun adds: what has ended runs again. */
+export const EXECUTION_REOPENINGS: Readonly<Record<ExecutionState, readonly ExecutionState[]>> = {
+  pending: [],
+  running: [],
+  paused: [],
+  completed: ["running"],
+  failed: ["running"],
+  cancelled: [],
+};
+
+/** From each task state, the states that may follow it by itself. */
 export const TASK_TRANSITIONS: Readonly<Record<TaskState, readonly TaskState[]>> = {
   blocked: ["queued", "scheduled", "cancelled", "skipped"],
   scheduled: ["queued", "cancelled"],
   queued: ["running", "cancelled"],
   running: ["completed", "failed", "queued", "scheduled", "cancelled"],
   completed: [],
-  failed: ["queued"],
+  failed: [],
   cancelled: [],
   skipped: [],
+};
+
+/**
+ * What a person's retry or rerun adds: dead letters are queued again, what was skipped because of them
+ * waits again, what comes after a task that is run again waits for it, and what was cancelled because
+ * its execution failed waits as it did before.
+ */
+export const TASK_REPLAYS: Readonly<Record<TaskState, readonly TaskState[]>> = {
+  blocked: [],
+  scheduled: ["blocked"],
+  queued: ["blocked"],
+  running: ["blocked"],
+  completed: ["blocked", "queued"],
+  failed: ["blocked", "queued"],
+  cancelled: ["blocked", "scheduled", "queued"],
+  skipped: ["blocked"],
 };
 
 export const TERMINAL_EXECUTION_STATES = [

@@ -82,6 +82,11 @@ export const ERROR_CATALOGUE = {
   DEAD_LETTER_NOT_FOUND: lasting(404, 1, "There is no dead letter {letter}."),
   POOL_NOT_FOUND: lasting(404, 1, "There is no pool {pool}."),
   WORKER_NOT_FOUND: lasting(404, 1, "There is no live worker {worker}; register it first."),
+  CLAIM_SUPERSEDED: lasting(
+    409,
+    1,
+    "A later claim of worker {worker} has ended this one; a worker asks with one claim at a time.",
+  ),
   ROUTE_NOT_FOUND: lasting(404, 1, "There is nothing at {method} {path}; see /api/v1/openapi.json."),
   METHOD_NOT_ALLOWED: lasting(405, 1, "{path} takes {allowed}, not {method}."),
   UNSUPPORTED_MEDIA_TYPE: lasting(415, 1, "The body is {found}; expected {expected}."),

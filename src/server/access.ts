@@ -1,7 +1,8 @@
 /** Who is let in, to what, and what is written down about it. */
-import type { IncomingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Operation } from "../api/operation.ts";
 import type { SocketAccess } from "../broker/remote/token.ts";
+import type { TokenStore } from "./access/token-store.ts";
 import type { Principal } from "./principal.ts";
 
 /** What is known of a request before its body is read. */
@@ -29,11 +30,20 @@ export interface AuditEntry {
 }
 
 export interface Access {
-  /** Who makes the request. Errors: TOKEN_REFUSED, FORBIDDEN, RATE_LIMITED. */
+  /** Whether a call needs a token, or a worker's signature. */
+  readonly needsToken: boolean;
+  /** Whose request it is, for RequestFacts.remoteAddress: trusted proxies are looked behind. */
+  callerAddress(request: IncomingMessage): string;
+  /**
+   * Who makes the request; whether they may call the operation is `permit`'s to say (principal.ts).
+   * Errors: TOKEN_REFUSED, FORBIDDEN for web pages of strangers, RATE_LIMITED, and those of the broker.
+   */
   identify(request: RequestFacts, operation: Operation): Promise<Principal>;
   /** Writes a line about a changing call, or one that was refused. Never throws. */
   record(entry: AuditEntry): void;
   /** Who may open a WebSocket to the broker, and what they may call on it. */
   readonly sockets: SocketAccess;
+  /** To make, list and revoke tokens. */
+  readonly tokens: Pick<TokenStore, "create" | "list" | "revoke">;
   close(): Promise<void>;
 }

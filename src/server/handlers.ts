@@ -12,20 +12,24 @@ import { queueHandlers } from "./handlers/queue.ts";
 import { stateHandlers } from "./handlers/state.ts";
 import { taskHandlers } from "./handlers/tasks.ts";
 import { tokenHandlers } from "./handlers/tokens.ts";
+import { whyHandlers } from "./handlers/why.ts";
 import { workerHandlers } from "./handlers/workers.ts";
+import { startWatch } from "./watch.ts";
 
 export function allHandlers(parts: ServerParts, access: Access): HandlersOf<typeof OPERATIONS> {
+  const watch = startWatch(parts);
   return {
     ...executionHandlers(parts),
-    ...taskHandlers(parts),
+    ...taskHandlers(parts, watch),
     ...executeHandlers(parts),
-    ...eventHandlers(parts),
+    ...eventHandlers(parts, watch),
     ...deadLetterHandlers(parts),
     ...workerHandlers(parts),
-    ...queueHandlers(parts),
-    ...poolHandlers(parts),
+    ...queueHandlers(parts, watch),
+    ...poolHandlers(parts, watch),
     ...stateHandlers(parts),
     ...tokenHandlers(parts, access),
     ...healthHandlers(parts),
+    ...whyHandlers(parts, watch),
   };
 }

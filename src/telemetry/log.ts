@@ -30,7 +30,12 @@ export interface LoggerOptions {
 
 const CENSOR = "[redacted]";
 const SECRET_FIELDS = ["token", "authorization", "password", "secret"];
-const SECRET_PATTERNS: readonly RegExp[] = [/([?&]token=)[^&\s"']+/gi, /(\bBearer )[\w.~+/-]+=*/gi];
+const SECRET_PATTERNS: readonly RegExp[] = [
+  /([?&]token=)[^&\s"']+/gi,
+  /(\bBearer )[\w.~+/-]+=*/gi,
+  // A token of a server: its id may be known.
+  /(\bhf_[\da-z-]{1,64}_)[\w-]+/g,
+];
 
 export function createLogger(options: LoggerOptions): Logger {
   const scrub = scrubber(options.secrets ?? []);

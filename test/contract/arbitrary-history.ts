@@ -22,6 +22,10 @@ const WEIGHTS: Readonly<Record<Step["kind"], number>> = {
   overdue: 1,
   pause: 1,
   cancel: 1,
+  retry: 3,
+  discard: 1,
+  rerun: 1,
+  pauseAll: 1,
   restart: 1,
 };
 
@@ -70,7 +74,7 @@ function parentsBelow(numbers: readonly number[], task: number): readonly number
 
 export const workflows: fc.Arbitrary<Submission> = fc.record({ links, policy }).map((one) => {
   const after = one.links.map(parentsBelow);
-  return submission([group(tasks(after.length, after), one.policy)], { kind: "workflow" });
+  return submission([group(tasks(after.length, after), one.policy)], { kind: "workflow", keepInputs: true });
 });
 
 /** An array first, then tasks of which some wait for it. */
@@ -90,6 +94,7 @@ export const mixed: fc.Arbitrary<Submission> = fc
     ];
     return submission(groups, {
       kind: "workflow",
+      keepInputs: true,
       ...(one.maxFailures === null ? {} : { maxFailures: one.maxFailures }),
     });
   });

@@ -5,19 +5,29 @@ import { cancelCases } from "./cases/cancel.ts";
 import { claimCases } from "./cases/claim.ts";
 import { commitCases } from "./cases/commit.ts";
 import { chunkFailureCases } from "./cases/chunk-failures.ts";
+import { deadLetterCases } from "./cases/dead-letters.ts";
 import { dependencyCases } from "./cases/dependencies.ts";
 import { dutyCases } from "./cases/duties.ts";
 import { eventCases } from "./cases/events.ts";
+import { explainCases } from "./cases/explain.ts";
 import { extendCases } from "./cases/extend.ts";
 import { fairnessCases } from "./cases/fairness.ts";
 import { fencingCases } from "./cases/fencing.ts";
+import { listingCases } from "./cases/listing.ts";
 import { pauseCases } from "./cases/pause.ts";
+import { poolCases } from "./cases/pools.ts";
 import { propertyCases } from "./cases/properties.ts";
 import { reconcileCases } from "./cases/reconcile.ts";
+import { replayCases } from "./cases/replay.ts";
+import { rerunCases } from "./cases/rerun.ts";
 import { resultCases } from "./cases/results.ts";
 import { retentionCases } from "./cases/retention.ts";
 import { retryCases } from "./cases/retry.ts";
 import { sessionCases } from "./cases/sessions.ts";
+import { checkpointCases } from "./cases/state-checkpoints.ts";
+import { lineCases } from "./cases/state-lock-line.ts";
+import { lockCases } from "./cases/state-locks.ts";
+import { valueCases } from "./cases/state-values.ts";
 import { submitCases } from "./cases/submit.ts";
 import { verificationCases } from "./cases/verification.ts";
 import { viewCases } from "./cases/views.ts";
@@ -40,13 +50,23 @@ export const CASE_GROUPS: readonly CaseGroup[] = [
   reconcileCases,
   pauseCases,
   cancelCases,
+  deadLetterCases,
+  replayCases,
+  rerunCases,
   resultCases,
   eventCases,
   verificationCases,
   dutyCases,
+  lockCases,
+  lineCases,
+  valueCases,
+  checkpointCases,
   retentionCases,
   boundsCases,
   viewCases,
+  listingCases,
+  poolCases,
+  explainCases,
   propertyCases,
 ];
 

@@ -1,5 +1,5 @@
 /** Items by name, and outcomes that a random history's numbers choose. */
-import type { Lease, LeaseRef, Outcome } from "../../src/broker/contract.ts";
+import type { DeadLetter, Lease, LeaseRef, Outcome, Submission } from "../../src/broker/contract.ts";
 import { chunkDone, isChunk, itemFailures, rangeOf } from "../support/outcomes.ts";
 
 /** `execution/task/item` of all that the lease covers; a separate task is its own item 0. */
@@ -7,8 +7,27 @@ export function itemsOf(lease: Lease): readonly string[] {
   return items(lease, isChunk(lease) ? rangeOf(lease) : { start: 0, end: 1 });
 }
 
+/** The same of a dead letter. */
+export function itemsOfLetter(letter: DeadLetter): readonly string[] {
+  return items(letter, { start: letter.start ?? 0, end: letter.end ?? 1 });
+}
+
+/** Numbers of a task and of all that come after it. */
+export function descendantsIn(submission: Submission, task: number): ReadonlySet<number> {
+  const found = new Set([task]);
+  let number = 0;
+  for (const { work } of submission.groups) {
+    const parents = work.kind === "tasks" ? work.inputs.map((_, index) => work.after?.[index] ?? []) : [[]];
+    for (const above of parents) {
+      if (above.some((parent) => found.has(parent))) found.add(number);
+      number += 1;
+    }
+  }
+  return found;
+}
+
 function items(
-  { executionId, task }: LeaseRef,
+  { executionId, task }: Pick<LeaseRef, "executionId" | "task">,
   range: { readonly start: number; readonly end: number },
 ): readonly string[] {
   return Array.from({ length: range.end - range.start }, (_, index) => `${executionId}/${task}/${range.start + index}`);

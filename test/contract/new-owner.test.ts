@@ -2,7 +2,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { LINE_PATIENCE_MS } from "../../src/broker/limits.ts";
+import { ALL_POOLS } from "../../src/broker/contract.ts";
 import { auditBroker } from "./audit.ts";
+import { granted, holderOf, LOCK, LONG_TTL_MS, release, standInLine, take, TTL_MS } from "./lock-turns.ts";
 import { books, refusedWith, type World } from "./world.ts";
 import { done, failed, failure, itemFailures, rangeOf, chunkDone } from "../support/outcomes.ts";
 import { array, batch, group, submission, sweep, tasks } from "../support/submissions.ts";
@@ -256,6 +259,111 @@ describe("a new owner of the file", () => {
     assert.deepEqual([...events.events, ...later.events], all.events);
   });
 
+  afterReopening("knows who paused what, and that all pools are paused", async (world, reopen) => {
+    const executionId = await world.submit(batch(1));
+    await world.submit(batch(1, {}, { pool: "qa" }));
+    const at = world.clock.now();
+    await world.broker.pause({ executionId, by: "ann" });
+    await world.broker.pausePool({ pool: "qa", by: "bob" });
+    await world.broker.pausePool({ pool: ALL_POOLS, by: "cleo" });
+    await world.advance(1_000);
+    await reopen();
+    assert.deepEqual((await world.view(executionId)).paused, { by: "ann", at });
+    const pauses = (await world.broker.listPools()).pools.map(({ pool, pause }) => `${pool} ${pause?.by}`);
+    assert.deepEqual(pauses.toSorted(), ["default cleo", "qa bob"]);
+    await world.broker.resumePool({ pool: ALL_POOLS });
+    await reopen();
+    const worker = await world.join({ pools: ["default", "qa"] });
+    assert.deepEqual(await worker.leases(5), []);
+    await world.broker.resume({ executionId });
+    await world.broker.resumePool({ pool: "qa" });
+    await reopen();
+    assert.equal((await worker.leases(5)).length, 2);
+  });
+
+  afterReopening("counts the pools' work on", async (world, reopen) => {
+    await world.submit(batch(4));
+    await world.submit(submission([group(tasks(2, [[], [0]]))]));
+    await world.submit(sweep(30, 10, {}, { delayMs: 60_000 }));
+    const worker = await world.join({ slots: 4 });
+    const [one, two] = await worker.leases(3);
+    assert.ok(one !== undefined && two !== undefined);
+    await worker.deliver(done(one), failed(two, failure("invalid-input")));
+    const before = await world.broker.listPools();
+    await reopen();
+    assert.deepEqual(await world.broker.listPools(), before);
+    const amounts = { blocked: 1, scheduled: 30, queued: 2, running: 1, completed: 1, failed: 1 };
+    assert.deepEqual(before.pools, [{ pool: "default", paused: false, ...amounts, sessions: 1, slots: 4 }]);
+  });
+
+  afterReopening("goes on with what was run again by hand", async (world, reopen) => {
+    const groups = [group(tasks(4, [[], [], [0], [1]])), group(array(40, 10))];
+    const executionId = await world.submit(submission(groups, { maxFailures: 1 }));
+    const worker = await world.join();
+    const leases = await worker.leases(4);
+    const dead = leases.find(({ task }) => task === 0);
+    const chunk = leases.find(({ end }) => end !== undefined);
+    assert.ok(dead !== undefined && chunk !== undefined);
+    await worker.deliver(chunkDone(chunk, itemFailures([4])), failed(dead, failure("invalid-input")));
+    assert.equal((await world.view(executionId)).state, "failed");
+    await reopen();
+    assert.equal((await world.broker.retry({ executionId })).changed, 1);
+    const counters = { total: 44, completed: 9, queued: 33, blocked: 2 };
+    assert.deepEqual(books(await world.counters(executionId)), counters);
+    await reopen();
+    assert.deepEqual(books(await world.counters(executionId)), counters);
+    for (let all = await worker.leases(10); all.length > 0; all = await worker.leases(10)) {
+      await reopen();
+      await worker.finish(...all);
+    }
+    assert.deepEqual(books(await world.counters(executionId)), { total: 44, completed: 44 });
+  });
+
+  afterReopening("does not count letters that stayed towards maxFailures", async (world, reopen) => {
+    const executionId = await world.submit(batch(5, { maxFailures: 2 }));
+    const worker = await world.join();
+    const die = async (): Promise<void> => worker.deliver(failed(await worker.take(), failure("invalid-input")));
+    await die();
+    await die();
+    await world.broker.retry({ executionId, letters: [{ task: 0 }] });
+    await reopen();
+    await die();
+    assert.equal((await world.view(executionId)).state, "running");
+    await die();
+    assert.equal((await world.view(executionId)).state, "failed");
+  });
+
+  afterReopening("knows which letters were discarded", async (world, reopen) => {
+    const executionId = await world.submit(batch(2));
+    const worker = await world.join();
+    await worker.deliver(...(await worker.leases(2)).map((lease) => failed(lease, failure("invalid-input"))));
+    await world.broker.discard({ executionId, letters: [{ task: 0 }] });
+    await reopen();
+    const { letters } = await world.broker.listDeadLetters({ limit: 10 });
+    assert.deepEqual(
+      letters.map((letter) => letter.task),
+      [1],
+    );
+  });
+
+  afterReopening("knows which results were taken back", async (world, reopen) => {
+    const executionId = await world.submit(submission([group(tasks(3, [[], [0], []]))], { keepInputs: true }));
+    const worker = await world.join();
+    const finishAll = async (): Promise<void> => {
+      for (let all = await worker.leases(5); all.length > 0; all = await worker.leases(5)) await worker.finish(...all);
+    };
+    const results = async (): Promise<number[]> =>
+      (await world.broker.readResults({ executionId, limit: 10 })).rows.map((row) => row.task);
+    await finishAll();
+    await reopen();
+    await world.broker.rerun({ executionId, task: 0 });
+    await reopen();
+    assert.deepEqual(await results(), [2]);
+    await finishAll();
+    await reopen();
+    assert.deepEqual(await results(), [2, 0, 1]);
+  });
+
   afterReopening("keeps to the order of the dead: what has ended stays ended", async (world, reopen) => {
     const cancelled = await world.submit(sweep(100, 10));
     const worker = await world.join();
@@ -269,5 +377,90 @@ describe("a new owner of the file", () => {
       [(await world.view(cancelled)).state, (await world.view(failedId)).state],
       ["cancelled", "failed"],
     );
+  });
+
+  afterReopening("knows who holds a lock, until when, and who stands in line", async (world, reopen) => {
+    const grant = await take(world, "a", { note: "painting it" });
+    const early = await standInLine(world, "b", { waitMs: 500 });
+    const late = await standInLine(world, "c");
+    await world.advance(500);
+    await early.call.promise;
+    const before = await world.broker.readLock({ lock: LOCK });
+    await reopen();
+    assert.equal((await late.call.promise).grant, undefined, "the owner answers who waits before it ends");
+    assert.deepEqual(await world.broker.readLock({ lock: LOCK }), before);
+    assert.deepEqual(await take(world, "a", { ttlMs: 1 }), grant);
+    const again = await standInLine(world, "c");
+    const first = await standInLine(world, "b");
+    await release(world, "a");
+    assert.ok((await granted(first.call)).token > grant.token);
+    await reopen();
+    assert.equal((await again.call.promise).grant, undefined);
+    await world.advance(TTL_MS);
+    assert.equal(await holderOf(world), undefined);
+    await take(world, "c");
+  });
+
+  afterReopening("does not wait longer than usual for those in line who do not come back", async (world, reopen) => {
+    await take(world, "a", { ttlMs: LONG_TTL_MS });
+    await standInLine(world, "b");
+    await reopen();
+    await release(world, "a");
+    const { call } = await standInLine(world, "c");
+    await world.advance(LINE_PATIENCE_MS - 1);
+    assert.equal(call.state, "waiting");
+    await world.advance(1);
+    await granted(call);
+  });
+
+  afterReopening("never gives a fencing token out again", async (world, reopen) => {
+    const tokens: number[] = [];
+    for (let life = 0; life < 5; life += 1) {
+      tokens.push((await take(world, `owner-${life}`)).token);
+      await release(world, `owner-${life}`);
+      await reopen();
+    }
+    assert.deepEqual(
+      tokens,
+      [...new Set(tokens)].toSorted((left, right) => left - right),
+    );
+  });
+
+  afterReopening("knows values, their versions and the writes that named themselves", async (world, reopen) => {
+    const write = (changes: { value?: string; ttlMs?: number; writeId?: string }): Promise<{ version: number }> =>
+      world.broker.writeValue({ key: "k", value: "1", ttlMs: null, ...changes });
+    const first = await write({ writeId: "w", ttlMs: 1_000 });
+    await reopen();
+    assert.equal((await world.broker.readValue({ key: "k" })).value?.version, first.version);
+    const second = await write({ value: "2", ttlMs: 1_000 });
+    assert.ok(second.version > first.version);
+    assert.deepEqual((await write({ writeId: "w", ttlMs: 1_000 })).version, first.version);
+    await world.broker.deleteValue({ key: "k" });
+    await reopen();
+    assert.ok((await write({ value: "3", ttlMs: 1_000 })).version > second.version);
+    await world.advance(1_000);
+    await reopen();
+    assert.deepEqual(await world.broker.readValue({ key: "k" }), {});
+  });
+
+  afterReopening("knows checkpoints, their numbers and the fence", async (world, reopen) => {
+    const save = (fence: number, saveId?: string): Promise<{ version: number }> =>
+      world.broker.saveCheckpoint({
+        scope: "s",
+        data: `"by ${fence}"`,
+        fence,
+        keep: 2,
+        ttlMs: 60_000,
+        ...(saveId === undefined ? {} : { saveId }),
+      });
+    for (const version of [1, 2, 3]) assert.deepEqual(await save(2, `save-${version}`), { version });
+    const before = await world.broker.listCheckpoints({ scope: "s" });
+    await reopen();
+    assert.deepEqual(await world.broker.listCheckpoints({ scope: "s" }), before);
+    await refusedWith("CHECKPOINT_FENCED", () => save(1));
+    assert.deepEqual(await save(2, "save-1"), { version: 1 });
+    assert.deepEqual(await save(3), { version: 4 });
+    await reopen();
+    assert.equal((await world.broker.readCheckpoint({ scope: "s" })).checkpoint?.data, '"by 3"');
   });
 });

@@ -8,12 +8,20 @@
  * broker's decision, which the audit and the final count judge.
  */
 import assert from "node:assert/strict";
-import type { Lease, LeaseRef, Outcome, Submission } from "../../src/broker/contract.ts";
+import {
+  ALL_POOLS,
+  type DeadLetter,
+  type Lease,
+  type LeaseRef,
+  type Outcome,
+  type Submission,
+} from "../../src/broker/contract.ts";
+import { HoldfastError } from "../../src/errors/index.ts";
 import type { FakeWorker } from "../support/fake-worker.ts";
 import { chunkDone, completed, failed, failure, isChunk, refOf, returned } from "../support/outcomes.ts";
 import { allResults, allTasks } from "./audit.ts";
-import { culpritOf, doneBy, itemsOf, partlyFailed } from "./history-items.ts";
-import type { World } from "./world.ts";
+import { culpritOf, descendantsIn, doneBy, itemsOf, itemsOfLetter, partlyFailed } from "./history-items.ts";
+import { refusedWith, type World } from "./world.ts";
 
 export const STEP_KINDS = [
   "claim",
@@ -32,6 +40,10 @@ export const STEP_KINDS = [
   "overdue",
   "pause",
   "cancel",
+  "retry",
+  "discard",
+  "rerun",
+  "pauseAll",
   "restart",
 ] as const;
 
@@ -65,9 +77,14 @@ export class RandomHistory {
   readonly #lives: Life[] = [];
   readonly #stale: Stale[] = [];
   readonly #executions: string[] = [];
+  readonly #submissions = new Map<string, Submission>();
   readonly #ended = new Set<string>();
   readonly #heldItems = new Set<string>();
   readonly #doneItems = new Set<string>();
+  /** Leases that are still held by somebody but are not current: their execution has ended since, or they were taken away. */
+  readonly #dead = new Set<Lease>();
+  /** Dead letters that were struck off. */
+  readonly #discarded = new Set<string>();
   /** Attempts per item that failed or were lost; those handed back do not count. */
   readonly #attempts = new Map<string, number>();
   /** The lost ones among them. */
@@ -101,7 +118,11 @@ export class RandomHistory {
         break;
       case "fail":
         await this.#report(step, (lease) =>
-          failed(lease, failure(), isChunk(lease) ? culpritOf(lease, step.amount) : undefined),
+          failed(
+            lease,
+            failure(step.amount % 4 === 3 ? "invalid-input" : "user-error"),
+            isChunk(lease) ? culpritOf(lease, step.amount) : undefined,
+          ),
         );
         break;
       case "failPart":
@@ -138,6 +159,20 @@ export class RandomHistory {
       case "pause":
         await this.#pauseOrResume(step);
         break;
+      case "pauseAll":
+        await (step.amount % 3 === 0
+          ? this.#world.broker.pausePool({ pool: ALL_POOLS })
+          : this.#world.broker.resumePool({ pool: ALL_POOLS }));
+        break;
+      case "retry":
+        await this.#retry(step);
+        break;
+      case "discard":
+        await this.#discard(step);
+        break;
+      case "rerun":
+        await this.#rerun(step);
+        break;
       case "restart":
         await this.#restart?.();
         break;
@@ -151,6 +186,7 @@ export class RandomHistory {
 
   /** Healthy workers do what is left; then everything is recounted. */
   async finish(): Promise<void> {
+    await this.#world.broker.resumePool({ pool: ALL_POOLS });
     for (const executionId of this.#executions) {
       if (!(await this.#hasEnded(executionId))) await this.#world.broker.resume({ executionId });
     }
@@ -169,6 +205,7 @@ export class RandomHistory {
 
   #noteSubmission(executionId: string, submission: Submission): void {
     this.#executions.push(executionId);
+    this.#submissions.set(executionId, submission);
     let task = 0;
     for (const { work, maxLosses } of submission.groups) {
       const end = task + (work.kind === "array" ? 1 : work.inputs.length);
@@ -202,7 +239,7 @@ export class RandomHistory {
   async #reconcile({ worker, held }: Life, max: number): Promise<void> {
     const unknown = await worker.leases(max);
     const reply = await worker.reconcile(...held);
-    const lost = held.filter((lease) => this.#ended.has(lease.executionId)).map(refOf);
+    const lost = held.filter((lease) => this.#dead.has(lease)).map(refOf);
     assert.deepEqual(reply, { returned: unknown.length, lost });
     for (const lease of unknown) this.#stale.push({ lease, told: "returned" });
   }
@@ -217,9 +254,12 @@ export class RandomHistory {
     const [lease] = life.held.splice(index, 1);
     if (lease === undefined) return;
     const outcome = outcomeOf(lease);
-    const isCurrent = !this.#ended.has(lease.executionId);
+    const isCurrent = !this.#dead.has(lease);
     assert.deepEqual(await life.worker.report(outcome), [isCurrent ? "accepted" : "refused"]);
-    if (!isCurrent) return;
+    if (!isCurrent) {
+      this.#stale.push({ lease });
+      return;
+    }
     for (const item of itemsOf(lease)) this.#heldItems.delete(item);
     const done = doneBy(lease, outcome);
     for (const item of done) this.#doneItems.add(item);
@@ -275,13 +315,14 @@ export class RandomHistory {
 
   /** The life is over: its leases have passed on, and the worker begins another. */
   async #passOn(index: number, how: "die" | "leave"): Promise<void> {
-    const life = this.#lives[index] as Life;
-    for (const lease of life.held) {
-      for (const item of itemsOf(lease)) this.#heldItems.delete(item);
-      if (how === "die") this.#charge(lease, true);
-      this.#stale.push(how === "die" ? { lease } : { lease, told: "returned" });
+    const held = (this.#lives[index] as Life).held.splice(0);
+    for (const lease of held) {
+      const isDead = this.#dead.has(lease);
+      if (!isDead) for (const item of itemsOf(lease)) this.#heldItems.delete(item);
+      if (how === "die" && !isDead) this.#charge(lease, true);
+      this.#stale.push(how === "die" || isDead ? { lease } : { lease, told: "returned" });
     }
-    for (const lease of life.held) await this.#noteEnd(lease.executionId);
+    for (const lease of held) await this.#noteEnd(lease.executionId);
     await this.#reborn(index);
   }
 
@@ -324,10 +365,11 @@ export class RandomHistory {
         lease.token === ref.token,
     );
     const [lease] = at < 0 ? [] : life.held.splice(at, 1);
-    if (lease === undefined || this.#ended.has(lease.executionId)) return;
+    if (lease === undefined) return;
+    this.#stale.push({ lease });
+    if (this.#dead.has(lease)) return;
     for (const item of itemsOf(lease)) this.#heldItems.delete(item);
     this.#charge(lease);
-    this.#stale.push({ lease });
     await this.#noteEnd(lease.executionId);
   }
 
@@ -350,9 +392,90 @@ export class RandomHistory {
   }
 
   async #noteEnd(executionId: string): Promise<void> {
-    if (!(await this.#hasEnded(executionId))) return;
+    if (this.#ended.has(executionId) || !(await this.#hasEnded(executionId))) return;
     this.#ended.add(executionId);
-    for (const item of this.#heldItems) if (item.startsWith(`${executionId}/`)) this.#heldItems.delete(item);
+    this.#stop((lease) => lease.executionId === executionId);
+  }
+
+  /** These leases are taken away, as neither failures nor losses; those who hold them do not know it yet. */
+  #stop(isStopped: (lease: Lease) => boolean): void {
+    for (const lease of this.#lives.flatMap((life) => life.held)) {
+      if (!isStopped(lease) || this.#dead.has(lease)) continue;
+      this.#dead.add(lease);
+      this.#charge(lease);
+      for (const item of itemsOf(lease)) this.#heldItems.delete(item);
+    }
+  }
+
+  // ── By hand ─────────────────────────────────────────────────────────────────────────────────
+
+  async #letters(executionId: string): Promise<readonly DeadLetter[]> {
+    return (await this.#world.broker.listDeadLetters({ executionId, limit: 1_000 })).letters;
+  }
+
+  /** All letters, or those that the bits of `amount` choose. */
+  async #chosenLetters(step: Step): Promise<{ readonly executionId: string; readonly letters?: DeadLetter[] }> {
+    // Most executions have none: then any will do.
+    const { letters: some } = await this.#world.broker.listDeadLetters({ limit: 1_000 });
+    const among = some.length > 0 ? some.map((letter) => letter.executionId) : this.#executions;
+    const executionId = among[step.pick % among.length] ?? "";
+    if (step.amount % 2 === 0) return { executionId };
+    const all = await this.#letters(executionId);
+    return { executionId, letters: all.filter((_, index) => ((step.amount >> ((index % 6) + 1)) & 1) === 1) };
+  }
+
+  async #retry(step: Step): Promise<void> {
+    const { broker } = this.#world;
+    const { executionId, letters } = await this.#chosenLetters(step);
+    if ((await this.#world.view(executionId)).state === "cancelled") {
+      await refusedWith("EXECUTION_CANCELLED", () => broker.retry({ executionId }));
+      return;
+    }
+    const items = (letters ?? (await this.#letters(executionId))).flatMap(itemsOfLetter);
+    const named = letters === undefined ? {} : { letters: letters.map(letterRef) };
+    const { changed } = await broker.retry({ executionId, ...named });
+    assert.equal(changed, items.length);
+    for (const item of items) this.#losses.delete(item);
+    if (changed > 0) this.#ended.delete(executionId);
+  }
+
+  async #discard(step: Step): Promise<void> {
+    const { executionId, letters } = await this.#chosenLetters(step);
+    const items = (letters ?? (await this.#letters(executionId))).flatMap(itemsOfLetter);
+    const named = letters === undefined ? {} : { letters: letters.map(letterRef) };
+    const { changed } = await this.#world.broker.discard({ executionId, ...named });
+    assert.equal(changed, items.length);
+    for (const item of items) this.#discarded.add(item);
+  }
+
+  /** A task and what comes after it lose leases and results, and the counts of failures and losses. */
+  async #rerun(step: Step): Promise<void> {
+    const executionId = this.#executions[step.pick % this.#executions.length] ?? "";
+    const submission = this.#submissions.get(executionId);
+    if (submission?.keepInputs !== true) return;
+    const { state, counters } = await this.#world.view(executionId);
+    const task = step.amount % (await allTasks(this.#world.broker, executionId)).length;
+    try {
+      const { reset, execution } = await this.#world.broker.rerun({ executionId, task });
+      assert.ok(reset > 0);
+      assert.equal(execution.counters.total, counters.total);
+    } catch (error) {
+      const expected = state === "cancelled" ? "EXECUTION_CANCELLED" : "INVALID_REQUEST";
+      assert.ok(HoldfastError.is(error, expected), String(error));
+      return;
+    }
+    const again = descendantsIn(submission, task);
+    const isOfThem = (ref: LeaseRef): boolean => ref.executionId === executionId && again.has(ref.task);
+    this.#stop(isOfThem);
+    for (const number of again) {
+      const item = `${executionId}/${number}/0`;
+      for (const known of [this.#doneItems, this.#discarded, this.#losses]) known.delete(item);
+    }
+    for (const life of this.#lives) {
+      const kept = life.told.filter(({ lease }) => !isOfThem(lease));
+      life.told.splice(0, life.told.length, ...kept);
+    }
+    this.#ended.delete(executionId);
   }
 
   async #allEnded(): Promise<boolean> {
@@ -400,9 +523,15 @@ export class RandomHistory {
     }
     for (const item of dead) assert.ok(!committed.has(item), `${item} is both committed and dead`);
     const { counters } = await this.#world.view(executionId);
-    assert.equal(dead.size, counters.failed);
+    const discarded = [...this.#discarded].filter((item) => item.startsWith(`${executionId}/`));
+    for (const item of discarded) assert.ok(!committed.has(item) && !dead.has(item), `${item} was discarded`);
+    assert.equal(dead.size + discarded.length, counters.failed);
     const tasks = await allTasks(broker, executionId);
     const total = tasks.reduce((sum, task) => sum + (task.items?.total ?? 1), 0);
-    assert.equal(committed.size + dead.size + counters.skipped + counters.cancelled, total);
+    assert.equal(committed.size + counters.failed + counters.skipped + counters.cancelled, total);
   }
+}
+
+function letterRef({ task, start }: DeadLetter): { readonly task: number; readonly start?: number } {
+  return start === undefined ? { task } : { task, start };
 }

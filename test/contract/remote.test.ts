@@ -19,7 +19,7 @@ brokerContract(
     const host = await serveBroker({
       broker: behind,
       listen: { host: "127.0.0.1", port: 0 },
-      tokens: acceptToken(TOKEN),
+      access: acceptToken(TOKEN),
       clock,
     });
     const broker = await connectRemoteBroker({
@@ -34,5 +34,11 @@ brokerContract(
     };
     return { broker, close };
   },
-  { propertyRuns: 12 },
+  {
+    propertyRuns: 12,
+    skips: {
+      "standing in line for a lock: a line has a greatest length":
+        "one connection carries 4,096 calls at a time; the line is that of the embedded broker behind it",
+    },
+  },
 );

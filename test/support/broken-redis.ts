@@ -58,6 +58,11 @@ export class Redis {
     return server.command(command, `${keyPrefix(namespace, shard)}${key}`, ...args);
   }
 
+  /** Keys of the first shard that fit the pattern. */
+  async keys(pattern: string): Promise<string[]> {
+    return ((await this.raw("KEYS", pattern)) as string[]).toSorted();
+  }
+
   async submitAll(submissions: readonly Submission[]): Promise<string[]> {
     const { executions } = await this.broker.submit({ submissions });
     return executions.map(({ executionId }) => executionId);

@@ -42,7 +42,7 @@ export interface ExecutionView {
   readonly meta?: string;
 }
 
-/** Who stopped claims, and when. */
+/** Who stopped claims, and when. Pausing what is paused changes neither. */
 export interface Pause {
   readonly by?: string;
   readonly at: number;
@@ -143,6 +143,10 @@ export interface TaskFacts {
   readonly ahead: number;
   /** Starts not before this: a delay or a backoff. */
   readonly notBefore?: number;
+  /** While a separate task runs: since when. */
+  readonly runningSince?: number;
+  /** Retries that its policy allows after the first attempt. */
+  readonly retryLimit?: number;
 }
 
 export interface ReadResultsParams {
@@ -186,7 +190,8 @@ export interface ReadResultsReply {
 /**
  * A transition of an execution, a session, or one or more items. Not told one by one: the first state
  * of a task (its execution's first event says that it is there), the falling due of a delayed group,
- * and items that were cancelled because their execution ended.
+ * items that were cancelled because their execution ended, and those of them that wait as before when
+ * it runs again.
  */
 export interface BrokerEvent {
   /** Ascending; a reader continues with the last one it has seen. */
@@ -204,7 +209,10 @@ export type EventChange =
       readonly state: TaskState;
       readonly tasks: readonly (number | readonly [task: number, start: number, end: number])[];
       readonly worker?: string;
-      /** Why they moved, where the state alone does not tell: `lost`, `returned`, `retry`, `released`. */
+      /**
+       * Why they moved, where the state alone does not tell: `lost`, `returned`, `retry`, `due`, `released`;
+       * by hand: `replayed` (retry), `rerun`, `reopened` (they ran or backed off when their execution failed).
+       */
       readonly reason?: string;
     }
   | {
@@ -264,7 +272,7 @@ export interface PoolView {
   readonly scheduled: number;
   readonly queued: number;
   readonly running: number;
-  /** Items that ended so for good since the store was made. */
+  /** Items that ended so since the store was made; one that is run again by hand may end more than once. */
   readonly completed: number;
   readonly failed: number;
   /** Live workers that serve it, and their slots in sum. */

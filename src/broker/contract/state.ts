@@ -7,14 +7,16 @@ export interface AcquireLockParams {
   readonly lock: string;
   /**
    * Names one acquisition, not a program: nobody else may use the same. The same owner asking again
-   * is the same acquisition: it is told the same token, or keeps its place in the line.
+   * is the same acquisition: it is told the same token and has the lock for `ttlMs` from now, not
+   * shorter than before; or it keeps its place in the line.
    */
   readonly owner: string;
   /** The lock is free again this long from now unless it is extended, milliseconds. */
   readonly ttlMs: number;
   /**
    * Stand in line this long, at most MAX_WAIT_MS. Locks are given in the order in which owners came;
-   * who asks again within LINE_PATIENCE_MS after an answer keeps the place. 0: do not stand in line.
+   * who asks again within LINE_PATIENCE_MS after an answer keeps the place, and for that long a free
+   * lock waits for the first in line. 0: do not stand in line.
    */
   readonly waitMs: number;
   /** For those who inspect the lock: who this is and what it is doing. */
@@ -28,6 +30,8 @@ export interface AcquireLockReply {
   readonly holder?: LockView;
   /** Owners in line before the caller; 0 for whoever holds it or is next. */
   readonly ahead: number;
+  /** The owner's place in line was given back (releaseLock) while this call waited. */
+  readonly gaveUp?: true;
 }
 
 export interface LockGrant {
@@ -79,7 +83,7 @@ export interface WriteValueParams {
   readonly ttlMs: number | null;
   /** Only if this is the version that is there; 0: only if there is none. Absent: whatever is there. */
   readonly ifVersion?: number;
-  /** Names this write. The same write again is answered as the first time, and changes nothing. */
+  /** Names this write of the key. Within WRITE_MEMORY_MS the same again is answered as the first time, and changes nothing. */
   readonly writeId?: string;
 }
 
@@ -111,7 +115,7 @@ export interface ListValuesReply {
 
 export interface DeleteValueParams {
   readonly key: string;
-  /** Only if this is the version that is there. */
+  /** Only if this is the version that is there. Where there is none, nothing is deleted. */
   readonly ifVersion?: number;
 }
 
@@ -122,15 +126,15 @@ export interface SaveCheckpointParams {
   readonly data: string;
   /**
    * Ascending per life of whoever saves: a task's attempt. A save below the highest of its scope is
-   * refused: it comes from somebody who has been replaced.
+   * refused: it comes from somebody who has been replaced. Deleting checkpoints does not lower it.
    */
   readonly fence: number;
   /** Keep this many of the scope, the newest ones. */
   readonly keep: number;
-  /** The scope is gone this long after its last save. */
+  /** The scope is gone this long after its last save, and its fence and its versions with it. */
   readonly ttlMs: number;
   readonly label?: string;
-  /** Names this save. The same save again is answered as the first time, and changes nothing. */
+  /** Names this save of the scope. Within WRITE_MEMORY_MS the same again is answered as the first time, and changes nothing. */
   readonly saveId?: string;
 }
 
@@ -164,6 +168,6 @@ export interface DeleteCheckpointsParams {
   readonly scope: string;
   /** This one only. With neither this nor `keep`: all of the scope. */
   readonly version?: number;
-  /** All but this many, the newest ones. */
+  /** All but this many, the newest ones. Not together with `version`. */
   readonly keep?: number;
 }

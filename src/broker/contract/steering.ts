@@ -11,7 +11,7 @@ export interface SteerParams {
 export const ALL_POOLS = "*";
 
 export interface SteerPoolParams {
-  /** ALL_POOLS: every pool. A pool runs when neither it nor every pool is paused. */
+  /** ALL_POOLS: every pool; the reply tells of them in sum. A pool runs when neither it nor every pool is paused. */
   readonly pool: string;
   readonly by?: string;
 }

@@ -65,8 +65,18 @@ export class Duties {
     return { handled, more: handled >= limit };
   }
 
-  purge(limit: number): Promise<DutyReply> {
-    return this.#all("purge", () => [limit, this.#options.settings.retentionMs]);
+  /** Executions first; state with what is left of the limit. */
+  async purge(limit: number): Promise<DutyReply> {
+    const reply = await this.#all("purge", () => [limit, this.#options.settings.retentionMs]);
+    let { handled, more } = reply;
+    for (const shard of reachable(this.#options.shards)) {
+      const left = limit - handled;
+      if (left <= 0) return { ...reply, handled, more: true };
+      const [, deleted, waits] = await shard.run("state-purge", [left]);
+      handled += Number(deleted);
+      more ||= Number(waits) === 1;
+    }
+    return { ...reply, handled, more };
   }
 
   async pendingVerifications(limit: number): Promise<PendingVerification[]> {

@@ -38,6 +38,8 @@ export interface Gathered {
 
 export interface GrantsOptions {
   readonly ageingMs: number;
+  /** Names this process. */
+  readonly process: string;
   readonly shards: number;
   /** A session that the reply says is lost is over. Errors: SESSION_LOST. */
   readonly alive: (session: string, reply: Promise<Reply[]>) => Promise<Reply[]>;
@@ -74,7 +76,8 @@ export class Grants {
     const known = session.knownIn(shard);
     for (;;) {
       await this.#repair(session, shard);
-      const args = [session.id, max, waiting, isSign ? "1" : "0", MAX_REPLY_PAYLOAD, this.#options.ageingMs];
+      const { ageingMs, process } = this.#options;
+      const args = [session.id, max, waiting, isSign ? "1" : "0", MAX_REPLY_PAYLOAD, ageingMs, process];
       const call = (): Promise<Reply[]> => shard.run("claim", [...args, known.lastLane], { once: true });
       try {
         await this.#grant(session, shard, { call, gathered });
@@ -98,7 +101,8 @@ export class Grants {
     let { max, waiting } = how.asking;
     for (;;) {
       if (max > 0) await this.#repair(session, shard);
-      const head: ScriptArgument[] = [session.id, max, waiting, MAX_REPLY_PAYLOAD, this.#options.ageingMs];
+      const { ageingMs, process } = this.#options;
+      const head: ScriptArgument[] = [session.id, max, waiting, MAX_REPLY_PAYLOAD, ageingMs, process];
       let places: CommitPart["places"] = [];
       const args = (): ScriptArgument[] => {
         const part = build();
@@ -119,44 +123,46 @@ export class Grants {
   }
 
   /** A session that waits was sent leases. One that does not wait any more gives them back. */
-  receive(session: LocalSession, shard: Shard, message: string): void {
-    const [no, lanes] = JSON.parse(message) as [string, Reply[]];
+  receive(
+    session: LocalSession,
+    shard: Shard,
+    { no, lanes }: { readonly no: string; readonly lanes: readonly Reply[] },
+  ): void {
     const known = session.knownIn(shard);
     known.sessionNo = no;
-    if (session.waits === 0) {
-      known.isUncertain = true;
-      this.#repairSoon(session, shard);
-      return;
-    }
     for (const lane of lanes.map((one) => readLane(one, no))) {
       for (const lease of lane.leases) {
         known.add(lease);
         session.inbox.push({ shard, lane, lease });
       }
     }
+    if (session.waits === 0) this.giveBackReceived(session);
   }
 
   /** Adds up to `max` of the leases that the session was sent. */
   async takeReceived(session: LocalSession, max: number, gathered: Gathered): Promise<void> {
-    for (const { shard, lane, lease } of session.inbox.splice(0, max)) {
-      gathered.specs[lane.specKey] ??= await this.#specOf(shard, lane);
-      gathered.leases.push(lease);
+    const taken = session.inbox.splice(0, max);
+    try {
+      for (const { shard, lane } of taken) gathered.specs[lane.specKey] ??= await this.#specOf(shard, lane);
+    } catch (thrown) {
+      session.inbox.unshift(...taken);
+      throw thrown;
     }
+    gathered.leases.push(...taken.map(({ lease }) => lease));
   }
 
   /** The session waits no longer: what it was sent beyond what it could take goes back. */
   giveBackReceived(session: LocalSession): void {
-    for (const { shard, lease } of session.inbox.splice(0)) {
+    const received = session.inbox.splice(0);
+    for (const shard of new Set(received.map((one) => one.shard))) {
+      const leases = received.filter((one) => one.shard === shard).map(({ lease }) => lease);
       const known = session.knownIn(shard);
-      known.delete(lease);
-      known.isUncertain = true;
-      this.#repairSoon(session, shard);
+      for (const lease of leases) known.delete(lease);
+      // By name: other processes may have leases of the session that we do not know of.
+      shard.run("give-back", [session.id, ...leases.map(refText)]).catch(() => {
+        known.isUncertain = true;
+      });
     }
-  }
-
-  /** If it fails, the next claim does it. */
-  #repairSoon(session: LocalSession, shard: Shard): void {
-    this.#repair(session, shard).catch(() => undefined);
   }
 
   /** Before a claim: what the server holds and the worker does not know of goes back. */

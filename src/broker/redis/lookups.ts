@@ -1,27 +1,28 @@
 /** Reads over all shards: what people and programs look at. They change nothing. */
 import { HoldfastError } from "../../errors/index.ts";
-import { isExecutionEnded, type ExecutionState, TERMINAL_EXECUTION_STATES } from "../../core/states.ts";
-import type {
-  AttemptLog,
-  BrokerEvent,
-  DeadLetter,
-  ExecutionView,
-  LeaseSpec,
-  ListExecutionsParams,
-  ListExecutionsReply,
-  ListTasksParams,
-  PoolView,
-  ReadEventsParams,
-  ReadEventsReply,
-  ReadResultsParams,
-  ReadResultsReply,
-  ResultRow,
-  SessionView,
-  TaskView,
+import { isExecutionEnded } from "../../core/states.ts";
+import {
+  ALL_POOLS,
+  type AttemptLog,
+  type BrokerEvent,
+  type ExecutionView,
+  FROM_NOW,
+  type LeaseSpec,
+  type ListTasksParams,
+  type PoolView,
+  type ReadEventsParams,
+  type ReadEventsReply,
+  type ReadResultsParams,
+  type ReadResultsReply,
+  type ResultRow,
+  type TaskFacts,
+  type TaskView,
 } from "../contract.ts";
-import { MAX_PAGE, MAX_REPLY_PAYLOAD } from "../limits.ts";
+import { MAX_PAGE, MAX_PARENTS_TOLD, MAX_REPLY_PAYLOAD } from "../limits.ts";
 import type { Reply } from "./link/link.ts";
+import { executionView } from "./listings.ts";
 import { pairs, type Shard } from "./shard.ts";
+import { UNIT } from "./submit-arguments.ts";
 import * as views from "./views.ts";
 
 export class Lookups {
@@ -37,31 +38,9 @@ export class Lookups {
 
   async execution(executionId: string): Promise<ExecutionView> {
     const shard = this.#shardOf(executionId);
-    const view = await executionIn(shard, executionId);
-    if (view === undefined) throw new HoldfastError("EXECUTION_NOT_FOUND", { execution: executionId });
-    return view;
-  }
-
-  /** Newest first, over all shards by their birth. */
-  async executions({ states, idPrefix = "", limit, before }: ListExecutionsParams): Promise<ListExecutionsReply> {
-    const from = before === undefined ? Infinity : await this.#birthOf(before);
-    const wanted = (view: ExecutionView): boolean =>
-      view.executionId.startsWith(idPrefix) &&
-      (states === undefined || states.length === 0 || states.includes(view.state));
-    const set = onlyLive(states) ? "live" : "executions";
-    const found = await Promise.all(
-      this.#shards.map((shard) => pageOf(shard, { set, from, limit: limit + 1, wanted })),
-    );
-    const all = found.flat().toSorted((one, other) => other.birth - one.birth);
-    const page = all.slice(0, limit).map(({ view }) => view);
-    const last = page.at(-1);
-    return { executions: page, ...(all.length > limit && last !== undefined ? { next: last.executionId } : {}) };
-  }
-
-  async #birthOf(executionId: string): Promise<number> {
-    const shard = this.#shardOf(executionId);
-    const score = await shard.send("ZSCORE", `${shard.prefix}executions`, executionId);
-    return score === null ? Infinity : Number(score);
+    const hash = await shard.hash(`exec:${executionId}`);
+    if (hash["state"] === undefined) throw new HoldfastError("EXECUTION_NOT_FOUND", { execution: executionId });
+    return executionView(shard, executionId, hash);
   }
 
   // ── Tasks ───────────────────────────────────────────────────────────────────────────────────
@@ -76,27 +55,12 @@ export class Lookups {
       const [code, next, ...rows] = await shard.run("list-tasks", [executionId, from, budget]);
       if (code !== "ok") throw new HoldfastError("EXECUTION_NOT_FOUND", { execution: executionId });
       for (const row of rows as string[][]) {
-        const group = await groupFacts(shard, { executionId, no: row[2] as string, known: groups });
-        const shown = { executionId, hasEnded: isExecutionEnded(state), group };
-        const view = row[0] === "array" ? views.arrayTask(row, shown) : views.separateTask(row, shown);
+        const view = await taskView(shard, row, { executionId, hasEnded: isExecutionEnded(state), known: groups });
         if (states === undefined || states.includes(view.state)) found.push(view);
       }
       from = String(next);
     }
     return found.slice(0, limit);
-  }
-
-  async deadLetters(executionId: string, limit: number): Promise<DeadLetter[]> {
-    const shard = this.#shardOf(executionId);
-    await this.execution(executionId);
-    const key = `${shard.prefix}exec:${executionId}`;
-    const members = (await shard.send("ZRANGE", `${key}:letters`, "0", String(limit - 1))) as string[];
-    if (members.length === 0) return [];
-    const texts = (await shard.send("HMGET", `${key}:tries`, ...members)) as (string | null)[];
-    return members.flatMap((member, at) => {
-      const text = texts[at];
-      return typeof text === "string" ? [views.deadLetter(executionId, member, text)] : [];
-    });
   }
 
   async attempts(executionId: string, task: number | undefined, limit: number): Promise<AttemptLog[]> {
@@ -139,6 +103,8 @@ export class Lookups {
     executionId = "",
     limit,
   }: ReadEventsParams): Promise<{ readonly reply: ReadEventsReply; readonly isUnsettled: boolean }> {
+    if (cursor === FROM_NOW)
+      return { reply: { events: [], cursor: await this.#newest(executionId) }, isUnsettled: false };
     const shards = executionId === "" ? this.#shards : [this.#shardOf(executionId)];
     const pages = await Promise.all(
       shards.map(async (shard) => {
@@ -157,6 +123,20 @@ export class Lookups {
     return { reply, isUnsettled: events.length === 0 && found.length > 0 };
   }
 
+  /** Cursor of the newest event; over several shards, of the newest before which none can still come. */
+  async #newest(executionId: string): Promise<number> {
+    if (executionId !== "") {
+      await this.execution(executionId);
+      const shard = this.#shardOf(executionId);
+      const key = `${shard.prefix}exec:${executionId}:events`;
+      const [last] = (await shard.send("XREVRANGE", key, "+", "-", "COUNT", "1")) as [string, Reply][];
+      return Number.parseInt(last?.[0] ?? "0", 10);
+    }
+    const cursors = await Promise.all(this.#shards.map((shard) => shard.send("HGET", `${shard.prefix}meta`, "cursor")));
+    const newest = Math.max(...cursors.map(Number));
+    return this.#shards.length === 1 ? newest : Math.min(newest, (await this.#heardUntil()) - 1);
+  }
+
   /** The cursor below which no shard will write any more. */
   async #heardUntil(): Promise<number> {
     const times = await Promise.all(this.#shards.map((shard) => shard.run("heard-until", [])));
@@ -165,108 +145,85 @@ export class Lookups {
 
   // ── Workers and pools ───────────────────────────────────────────────────────────────────────
 
-  /** Live sessions in the order of their opening, then those that ended last. */
-  async sessions(limit: number): Promise<SessionView[]> {
-    const home = this.#shards[0] as Shard;
-    const live = pairs(await home.send("ZRANGE", `${home.prefix}sessions`, "0", "-1", "WITHSCORES"));
-    const first = await this.#sessionViews(live);
-    const ordered = first.toSorted((one, other) => one.openedAt - other.openedAt || one.no - other.no);
-    if (ordered.length >= limit) return ordered.slice(0, limit).map(({ view }) => view);
-    const rest = String(limit - ordered.length - 1);
-    const ended = await home.send("ZREVRANGE", `${home.prefix}ended-sessions`, "0", rest, "WITHSCORES");
-    const last = await this.#sessionViews(pairs(ended));
-    return [...ordered, ...last].map(({ view }) => view);
-  }
-
-  async #sessionViews(
-    seen: Readonly<Record<string, string>>,
-  ): Promise<{ readonly no: number; readonly openedAt: number; readonly view: SessionView }[]> {
-    const found = await Promise.all(
-      Object.entries(seen).map(async ([session, seenAt]) => {
-        const hashes = await Promise.all(this.#shards.map((shard) => shard.hash(`session:${session}`)));
-        const held = await Promise.all(
-          this.#shards.map((shard) => shard.send("HVALS", `${shard.prefix}session:${session}:held`)),
-        );
-        const [hash = {}] = hashes;
-        if (hash["profile"] === undefined) return [];
-        const leases = (held.flat() as string[]).reduce((sum, count) => sum + Number(count), 0);
-        const completed = hashes.reduce((sum, one) => sum + Number(one["completed"] ?? 0), 0);
-        const lastSeenAt = Math.max(Number(seenAt), ...(await this.#seenElsewhere(session)));
-        const view = views.sessionView(session, hash, { lastSeenAt, leases, completed });
-        return [{ no: Number(hash["no"]), openedAt: view.openedAt, view }];
-      }),
-    );
-    return found.flat();
-  }
-
-  async #seenElsewhere(session: string): Promise<number[]> {
-    const others = this.#shards.slice(1);
-    return Promise.all(
-      others.map(async (shard) => Number(await shard.send("ZSCORE", `${shard.prefix}sessions`, session))),
-    );
-  }
-
+  /** Those that anybody has named; `*` is none of them. */
   async pools(): Promise<PoolView[]> {
+    const names = await this.#poolNames();
+    return Promise.all(names.map((pool) => this.pool(pool)));
+  }
+
+  async #poolNames(): Promise<string[]> {
     const names = await Promise.all(this.#shards.map((shard) => shard.send("SMEMBERS", `${shard.prefix}pools`)));
-    const all = [...new Set(names.flat() as string[])].toSorted();
-    return Promise.all(all.map((pool) => this.pool(pool)));
+    return [...new Set(names.flat() as string[])].toSorted();
   }
 
   async pool(pool: string): Promise<PoolView> {
-    const hashes = await Promise.all(this.#shards.map((shard) => shard.hash(`pool:${pool}`)));
-    const sum = (name: string): number => hashes.reduce((total, hash) => total + Number(hash[name] ?? 0), 0);
+    const home = this.#shards[0] as Shard;
+    const [hashes, paused] = await Promise.all([
+      Promise.all(this.#shards.map((shard) => shard.hash(`pool:${pool}`))),
+      home.send("HMGET", `${home.prefix}paused`, pool, ALL_POOLS),
+    ]);
+    return views.poolView(pool, hashes, paused as (string | null)[]);
+  }
+
+  /** All pools in sum; `slots` of all live sessions, each counted once. */
+  async allPools(slots: number): Promise<PoolView> {
+    const home = this.#shards[0] as Shard;
+    const [names, paused, sessions] = await Promise.all([
+      this.#poolNames(),
+      home.send("HGET", `${home.prefix}paused`, ALL_POOLS),
+      home.send("ZCARD", `${home.prefix}sessions`),
+    ]);
+    const hashes = await Promise.all(names.flatMap((pool) => this.#shards.map((shard) => shard.hash(`pool:${pool}`))));
+    return { ...views.poolView(ALL_POOLS, hashes, [paused as string | null]), sessions: Number(sessions), slots };
+  }
+
+  // ── Why ─────────────────────────────────────────────────────────────────────────────────────
+
+  async explain(executionId: string, task: number): Promise<TaskFacts> {
+    const shard = this.#shardOf(executionId);
+    const execution = await this.execution(executionId);
+    const [code, row, requires, retryLimit, ...rest] = await shard.run("explain-task", [
+      executionId,
+      task,
+      MAX_PARENTS_TOLD,
+    ]);
+    if (code === "TASK_UNKNOWN") throw new HoldfastError("TASK_UNKNOWN", { execution: executionId, task });
+    if (code !== "ok") throw new HoldfastError("EXECUTION_NOT_FOUND", { execution: executionId });
+    const [notBefore, runningSince, ahead, waitsForCount, parents] = rest;
+    const known = new Map<string, views.GroupFacts>();
+    const hasEnded = isExecutionEnded(execution.state);
+    const show = async (one: Reply): Promise<TaskView> =>
+      taskView(shard, one as string[], { executionId, hasEnded, known });
+    const view = await show(row as Reply);
+    const waitsFor = await Promise.all((parents as Reply[]).map(show));
     return {
-      pool,
-      paused: hashes.some((hash) => hash["paused"] === "1"),
-      queued: sum("queued"),
-      running: sum("running"),
-      sessions: Number(hashes[0]?.["sessions"] ?? 0),
+      task: view,
+      execution: pick(execution),
+      requires: requires === "" ? [] : String(requires).split(UNIT),
+      pool: await this.pool(view.pool),
+      waitsFor: waitsFor.map(({ task: parent, name, state }) => ({ task: parent, name, state })),
+      waitsForCount: Number(waitsForCount),
+      ahead: Number(ahead),
+      ...(notBefore === "" ? {} : { notBefore: Number(notBefore) }),
+      ...(runningSince === "" ? {} : { runningSince: Number(runningSince) }),
+      retryLimit: Number(retryLimit),
     };
   }
 }
 
-async function executionIn(shard: Shard, executionId: string): Promise<ExecutionView | undefined> {
-  const key = `exec:${executionId}`;
-  const hash = await shard.hash(key);
-  if (hash["state"] === undefined) return undefined;
-  if (hash["verify"] === undefined) return views.executionView(executionId, hash, { report: {}, disagreements: [] });
-  const [report, disagreements] = await Promise.all([
-    shard.hash(`${key}:report`),
-    shard.send("LRANGE", `${shard.prefix}${key}:disagreements`, "0", "-1"),
-  ]);
-  return views.executionView(executionId, hash, { report, disagreements: disagreements as string[] });
+function pick({ executionId, name, state, priority, paused }: ExecutionView): TaskFacts["execution"] {
+  return { executionId, name, state, priority, ...(paused === undefined ? {} : { paused }) };
 }
 
-function onlyLive(states: readonly ExecutionState[] | undefined): boolean {
-  const ended: readonly ExecutionState[] = TERMINAL_EXECUTION_STATES;
-  return states !== undefined && states.length > 0 && states.every((state) => !ended.includes(state));
-}
-
-interface Paging {
-  readonly set: "executions" | "live";
-  /** Births below this. */
-  readonly from: number;
-  readonly limit: number;
-  readonly wanted: (view: ExecutionView) => boolean;
-}
-
-async function pageOf(
+async function taskView(
   shard: Shard,
-  { set, from, limit, wanted }: Paging,
-): Promise<{ readonly birth: number; readonly view: ExecutionView }[]> {
-  const found: { birth: number; view: ExecutionView }[] = [];
-  let below = from === Infinity ? "+inf" : `(${from}`;
-  while (found.length < limit) {
-    const args = [`${shard.prefix}${set}`, below, "-inf", "WITHSCORES", "LIMIT", "0", String(limit)];
-    const page = Object.entries(pairs(await shard.send("ZREVRANGEBYSCORE", ...args)));
-    const views = await Promise.all(page.map(async ([id]) => executionIn(shard, id)));
-    views.forEach((view, at) => {
-      if (view !== undefined && wanted(view)) found.push({ birth: Number(page[at]?.[1]), view });
-    });
-    if (page.length < limit) break;
-    below = `(${page.at(-1)?.[1]}`;
-  }
-  return found.slice(0, limit);
+  row: readonly string[],
+  shown: { executionId: string; hasEnded: boolean; known: Map<string, views.GroupFacts> },
+): Promise<TaskView> {
+  const { executionId, hasEnded, known } = shown;
+  const group = await groupFacts(shard, { executionId, no: row[2] as string, known });
+  const view = row[0] === "array" ? views.arrayTask : views.separateTask;
+  return view(row, { executionId, hasEnded, group });
 }
 
 async function groupFacts(

@@ -13,14 +13,21 @@
  */
 import { type Clock, sleep } from "../../util/clock.ts";
 import { HoldfastError } from "../../errors/index.ts";
-import { checkClaim, checkHeld, checkOutcomes, checkPage } from "../check-call.ts";
+import { checkClaim, checkHeld, checkLetters, checkOutcomes, checkPage, checkProfile } from "../check-call.ts";
+import { checkState } from "../check-state.ts";
+import { ALL_POOLS, FROM_NOW } from "../contract.ts";
 import type * as contract from "../contract.ts";
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from "../settings.ts";
 import { Duties } from "./duties.ts";
+import { Listings } from "./listings.ts";
 import { Lookups } from "./lookups.ts";
+import { Replays } from "./replays.ts";
 import { Sessions } from "./sessions.ts";
 import type { Shard } from "./shard.ts";
 import { Spread } from "./spread.ts";
+import { Checkpoints } from "./state-checkpoints.ts";
+import { Locks } from "./state-locks.ts";
+import { Values } from "./state-values.ts";
 import { Steering } from "./steering.ts";
 import { Wakes } from "./wakes.ts";
 
@@ -49,8 +56,13 @@ export class RedisBroker implements contract.Broker {
   readonly #wakes: readonly Wakes[];
   readonly #sessions: Sessions;
   readonly #lookups: Lookups;
+  readonly #listings: Listings;
   readonly #steering: Steering;
+  readonly #replays: Replays;
   readonly #duties: Duties;
+  readonly #locks: Locks;
+  readonly #values: Values;
+  readonly #checkpoints: Checkpoints;
   readonly #spread: Spread;
   readonly #closing = new AbortController();
 
@@ -66,7 +78,9 @@ export class RedisBroker implements contract.Broker {
     this.#spread = new Spread(shards);
     const shardOf = (executionId: string): Shard => this.#spread.shardOf(executionId);
     this.#lookups = new Lookups(shards, shardOf);
+    this.#listings = new Listings(shards, shardOf);
     this.#steering = new Steering({ spread: this.#spread, settings: this.#settings, newId });
+    this.#replays = new Replays({ spread: this.#spread, settings: this.#settings });
     this.#duties = new Duties({
       shards,
       clock,
@@ -75,11 +89,16 @@ export class RedisBroker implements contract.Broker {
       socketGraceMs,
       listeningMs,
     });
+    const { signal: closing } = this.#closing;
+    this.#locks = new Locks({ shards, spread: this.#spread, wakes: this.#wakes, clock, newId, closing });
+    this.#values = new Values(shards, this.#spread);
+    this.#checkpoints = new Checkpoints(this.#spread);
     this.#sessions = new Sessions({
       shards,
       wakes: this.#wakes,
       clock,
       ageingMs: this.#settings.ageingMs,
+      process: newId(),
       closing: this.#closing.signal,
       shardOf,
     });
@@ -97,11 +116,11 @@ export class RedisBroker implements contract.Broker {
     return this.#steering.extend(params);
   }
 
-  async pause({ executionId }: Execution): Promise<contract.ExecutionView> {
-    return this.#steer("pause", executionId);
+  async pause({ executionId, by }: contract.SteerParams): Promise<contract.ExecutionView> {
+    return this.#steer("pause", executionId, by ?? "");
   }
 
-  async resume({ executionId }: Execution): Promise<contract.ExecutionView> {
+  async resume({ executionId }: contract.SteerParams): Promise<contract.ExecutionView> {
     return this.#steer("resume", executionId);
   }
 
@@ -119,23 +138,44 @@ export class RedisBroker implements contract.Broker {
     return this.#lookups.execution(executionId);
   }
 
-  async pausePool({ pool }: { readonly pool: string }): Promise<contract.PoolView> {
-    return this.#setPoolPaused(pool, true);
+  async pausePool(params: contract.SteerPoolParams): Promise<contract.PoolView> {
+    return this.#setPoolPaused(params, true);
   }
 
-  async resumePool({ pool }: { readonly pool: string }): Promise<contract.PoolView> {
-    return this.#setPoolPaused(pool, false);
+  async resumePool(params: contract.SteerPoolParams): Promise<contract.PoolView> {
+    return this.#setPoolPaused(params, false);
   }
 
-  async #setPoolPaused(pool: string, isPaused: boolean): Promise<contract.PoolView> {
+  async #setPoolPaused(params: contract.SteerPoolParams, isPaused: boolean): Promise<contract.PoolView> {
     this.#checkOpen();
-    await Promise.all(this.#shards.map((shard) => shard.run("pause-pool", [pool, isPaused ? "1" : "0"])));
-    return this.#lookups.pool(pool);
+    const slots = await this.#steering.setPoolPaused(params, isPaused);
+    return params.pool === ALL_POOLS ? this.#lookups.allPools(slots) : this.#lookups.pool(params.pool);
+  }
+
+  async retry(params: contract.LettersParams): Promise<contract.LettersReply> {
+    checkLetters(params);
+    this.#checkOpen();
+    const changed = await this.#replays.retry(params);
+    return { changed, execution: await this.#lookups.execution(params.executionId) };
+  }
+
+  async discard(params: contract.LettersParams): Promise<contract.LettersReply> {
+    checkLetters(params);
+    this.#checkOpen();
+    const changed = await this.#replays.discard(params);
+    return { changed, execution: await this.#lookups.execution(params.executionId) };
+  }
+
+  async rerun(params: contract.RerunParams): Promise<contract.RerunReply> {
+    this.#checkOpen();
+    const reset = await this.#replays.rerun(params);
+    return { reset, execution: await this.#lookups.execution(params.executionId) };
   }
 
   // ── Working ─────────────────────────────────────────────────────────────────────────────────
 
   async openSession(profile: contract.WorkerProfile): Promise<contract.OpenSessionReply> {
+    checkProfile(profile);
     this.#checkOpen();
     const session = this.#newId();
     await this.#sessions.open(session, profile);
@@ -186,7 +226,7 @@ export class RedisBroker implements contract.Broker {
 
   async listExecutions(params: contract.ListExecutionsParams): Promise<contract.ListExecutionsReply> {
     this.#checkOpen();
-    return this.#lookups.executions(checkPage("listExecutions", params));
+    return this.#listings.executions(checkPage("listExecutions", params));
   }
 
   async listTasks(params: contract.ListTasksParams): Promise<{ tasks: readonly contract.TaskView[] }> {
@@ -194,12 +234,9 @@ export class RedisBroker implements contract.Broker {
     return { tasks: await this.#lookups.tasks(checkPage("listTasks", params)) };
   }
 
-  async listDeadLetters(
-    params: Execution & { readonly limit: number },
-  ): Promise<{ letters: readonly contract.DeadLetter[] }> {
+  async listDeadLetters(params: contract.ListDeadLettersParams): Promise<contract.ListDeadLettersReply> {
     this.#checkOpen();
-    const { executionId, limit } = checkPage("listDeadLetters", params);
-    return { letters: await this.#lookups.deadLetters(executionId, limit) };
+    return this.#listings.letters(checkPage("listDeadLetters", params));
   }
 
   async listAttempts(
@@ -210,9 +247,9 @@ export class RedisBroker implements contract.Broker {
     return { attempts: await this.#lookups.attempts(executionId, task, limit) };
   }
 
-  async listSessions(params: { readonly limit: number }): Promise<{ sessions: readonly contract.SessionView[] }> {
+  async listSessions(params: contract.ListSessionsParams): Promise<contract.ListSessionsReply> {
     this.#checkOpen();
-    return { sessions: await this.#lookups.sessions(checkPage("listSessions", params).limit) };
+    return this.#listings.sessions(checkPage("listSessions", params));
   }
 
   async listPools(): Promise<{ pools: readonly contract.PoolView[] }> {
@@ -220,11 +257,16 @@ export class RedisBroker implements contract.Broker {
     return { pools: await this.#lookups.pools() };
   }
 
+  async explainTask({ executionId, task }: contract.RerunParams): Promise<contract.TaskFacts> {
+    this.#checkOpen();
+    return this.#lookups.explain(executionId, task);
+  }
+
   async readEvents(params: contract.ReadEventsParams): Promise<contract.ReadEventsReply> {
     const checked = checkPage("readEvents", params);
     return this.#readOrWait(checked, async () => {
       const { reply, isUnsettled } = await this.#lookups.events(checked);
-      return { reply, isNews: reply.events.length > 0, isUnsettled };
+      return { reply, isNews: reply.events.length > 0 || checked.cursor === FROM_NOW, isUnsettled };
     });
   }
 
@@ -267,6 +309,91 @@ export class RedisBroker implements contract.Broker {
       wakes: this.#wakes[shard.no] as Wakes,
       channel: `${shard.prefix}told${executionId === undefined ? "" : `:${executionId}`}`,
     }));
+  }
+
+  // ── State ───────────────────────────────────────────────────────────────────────────────────
+
+  async acquireLock(params: contract.AcquireLockParams): Promise<contract.AcquireLockReply> {
+    checkState("acquireLock", params);
+    this.#checkOpen();
+    return this.#locks.acquire(params);
+  }
+
+  async extendLock(params: contract.ExtendLockParams): Promise<contract.LockGrant> {
+    checkState("extendLock", params);
+    this.#checkOpen();
+    return this.#locks.extend(params);
+  }
+
+  async releaseLock(params: contract.ReleaseLockParams): Promise<{ released: boolean }> {
+    checkState("releaseLock", params);
+    this.#checkOpen();
+    return { released: await this.#locks.release(params) };
+  }
+
+  async readLock(params: { readonly lock: string }): Promise<{ lock?: contract.LockView }> {
+    checkState("readLock", params);
+    this.#checkOpen();
+    const lock = await this.#locks.read(params.lock);
+    return lock === undefined ? {} : { lock };
+  }
+
+  async listLocks(params: contract.ListLocksParams): Promise<contract.ListLocksReply> {
+    checkState("listLocks", params);
+    this.#checkOpen();
+    return this.#locks.list(params);
+  }
+
+  async writeValue(params: contract.WriteValueParams): Promise<{ version: number; expiresAt?: number }> {
+    checkState("writeValue", params);
+    this.#checkOpen();
+    return this.#values.write(params);
+  }
+
+  async readValue(params: { readonly key: string }): Promise<{ value?: contract.ValueView }> {
+    checkState("readValue", params);
+    this.#checkOpen();
+    const value = await this.#values.read(params.key);
+    return value === undefined ? {} : { value };
+  }
+
+  async deleteValue(params: contract.DeleteValueParams): Promise<{ deleted: boolean }> {
+    checkState("deleteValue", params);
+    this.#checkOpen();
+    return { deleted: await this.#values.delete(params) };
+  }
+
+  async listValues(params: contract.ListValuesParams): Promise<contract.ListValuesReply> {
+    checkState("listValues", params);
+    this.#checkOpen();
+    return this.#values.list(params);
+  }
+
+  async saveCheckpoint(params: contract.SaveCheckpointParams): Promise<{ version: number }> {
+    checkState("saveCheckpoint", params);
+    this.#checkOpen();
+    return { version: await this.#checkpoints.save(params) };
+  }
+
+  async readCheckpoint(params: contract.ReadCheckpointParams): Promise<{ checkpoint?: contract.CheckpointView }> {
+    checkState("readCheckpoint", params);
+    this.#checkOpen();
+    const checkpoint = await this.#checkpoints.read(params);
+    return checkpoint === undefined ? {} : { checkpoint };
+  }
+
+  async listCheckpoints(
+    params: contract.ListCheckpointsParams,
+  ): Promise<{ checkpoints: readonly contract.CheckpointInfo[] }> {
+    checkState("listCheckpoints", params);
+    this.#checkOpen();
+    return { checkpoints: await this.#checkpoints.list(params.scope) };
+  }
+
+  async deleteCheckpoints(params: contract.DeleteCheckpointsParams): Promise<{ deleted: number }> {
+    checkState("deleteCheckpoints", params);
+    this.#checkOpen();
+    return { deleted: await this.#checkpoints.delete(params) };
   }
 
   // ── Duties ──────────────────────────────────────────────────────────────────────────────────

@@ -12,8 +12,13 @@ import { type FunctionLibrary, makeLibrary, makeScript, type Script } from "./li
 
 const SCRIPT_NAMES = [
   "cancel",
+  "checkpoint-delete",
+  "checkpoint-list",
+  "checkpoint-read",
+  "checkpoint-save",
   "claim",
   "commit",
+  "discard",
   "doctor-again",
   "doctor-array",
   "doctor-bury",
@@ -24,15 +29,26 @@ const SCRIPT_NAMES = [
   "doctor-pools",
   "doctor-recount",
   "doctor-requeue",
+  "doctor-state",
   "doctor-tasks",
   "doctor-verifications",
+  "explain-task",
   "extend",
+  "give-back",
   "heard-until",
   "heartbeat",
   "judge-verifications",
   "lead",
+  "list-executions",
   "list-held",
+  "list-letters",
+  "list-sessions",
   "list-tasks",
+  "lock-acquire",
+  "lock-extend",
+  "lock-list",
+  "lock-read",
+  "lock-release",
   "pause",
   "pause-pool",
   "pending-verifications",
@@ -43,11 +59,18 @@ const SCRIPT_NAMES = [
   "reap-overdue",
   "reap-sessions",
   "reconcile",
+  "rerun",
   "resume",
+  "retry",
   "session-close",
   "session-drain",
   "session-open",
+  "state-purge",
   "submit",
+  "value-delete",
+  "value-list",
+  "value-read",
+  "value-write",
 ] as const;
 
 export type ScriptName = (typeof SCRIPT_NAMES)[number];
@@ -71,10 +94,26 @@ export interface ServerCommands {
 const INCLUDE = /^-- @include lib\/([\w-]+)\n/gm;
 /** The part that all others stand on: it is there at once, the others when they are first used. */
 const BASE = "shard";
-/** New work is refused by a server whose memory is full; everything else goes on. */
-const REFUSED_WITHOUT_MEMORY: readonly ScriptName[] = ["submit", "extend"];
+/** New work and new state are refused by a server whose memory is full; everything else goes on. */
+const REFUSED_WITHOUT_MEMORY: readonly ScriptName[] = ["submit", "extend", "value-write", "checkpoint-save"];
 /** They write nothing, and so no server refuses them. */
-const READS: readonly ScriptName[] = ["heard-until", "list-held", "list-tasks", "read-events", "read-results"];
+const READS: readonly ScriptName[] = [
+  "checkpoint-list",
+  "checkpoint-read",
+  "explain-task",
+  "heard-until",
+  "list-executions",
+  "list-held",
+  "list-letters",
+  "list-sessions",
+  "list-tasks",
+  "lock-list",
+  "lock-read",
+  "read-events",
+  "read-results",
+  "value-list",
+  "value-read",
+];
 
 export function loadTransitions(commands: ServerCommands): Transitions {
   const files = SCRIPT_NAMES.map((name) => ({ name, text: readFile(name) }));

@@ -36,6 +36,8 @@ export interface SessionsOptions {
   readonly wakes: readonly Wakes[];
   readonly clock: Clock;
   readonly ageingMs: number;
+  /** Names this process: nobody else has the same. */
+  readonly process: string;
   /** Aborted when the broker closes. */
   readonly closing: AbortSignal;
   readonly shardOf: (executionId: string) => Shard;
@@ -43,6 +45,9 @@ export interface SessionsOptions {
 
 /** After so many questions a subscription that is not there yet is left to itself: calls that wait look again anyway. */
 const MAX_HEARD_ASKED = 20;
+
+/** Said on a session's channel when it has ended. The same as in scripts/lib/ready.lua. */
+const ENDED = "ended";
 
 /** A call that waits in all shards. */
 interface Wait {
@@ -56,7 +61,7 @@ interface Wait {
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #local = new Map<string, Promise<LocalSession>>();
-  readonly #open = new Set<LocalSession>();
+  readonly #open = new Map<string, LocalSession>();
   readonly #grants: Grants;
   readonly #plans: VerifyPlans;
 
@@ -65,10 +70,14 @@ export class Sessions {
     this.#plans = new VerifyPlans(options.shardOf);
     this.#grants = new Grants({
       ageingMs: options.ageingMs,
+      process: options.process,
       shards: options.shards.length,
       alive: (session, reply) => this.#alive(session, reply),
     });
-    for (const shard of options.shards) shard.link.onUp(() => this.#doubt(shard));
+    options.shards.forEach((shard, at) => {
+      shard.link.onUp(() => this.#doubt(shard));
+      (options.wakes[at] as Wakes).hold(this.#ownChannel(shard), (message) => this.#receive(shard, message));
+    });
   }
 
   async open(id: string, profile: WorkerProfile): Promise<void> {
@@ -83,21 +92,27 @@ export class Sessions {
       `${UNIT}${profile.capabilities.join(UNIT)}${UNIT}`,
       profile.slots,
     ];
+    const hosted = profile.hosted === true ? "1" : "0";
     await Promise.all(
       shards.map(async (shard) => {
-        const [, no] = await shard.run("session-open", [...args, shard.no === 0 ? "1" : "0"]);
+        const [, no] = await shard.run("session-open", [...args, shard.no === 0 ? "1" : "0", hosted]);
         session.knownIn(shard).sessionNo = String(no);
         await this.#heard(id, shard);
       }),
     );
   }
 
-  /** Resolves when the server knows that somebody listens for the session: it cannot be missed any more. */
+  /** Resolves when the server knows that we listen for the session: it cannot be missed any more. */
   async #heard(id: string, shard: Shard): Promise<void> {
-    const channel = this.#channel(id, shard.no);
+    const channels = [this.#channel(id, shard.no), this.#ownChannel(shard)];
     for (let asked = 0; asked < MAX_HEARD_ASKED; asked += 1) {
-      const [, listeners] = (await shard.send("PUBSUB", "NUMSUB", channel)) as [string, number];
-      if (listeners > 0) return;
+      const [, session, , own] = (await shard.send("PUBSUB", "NUMSUB", ...channels)) as [
+        string,
+        number,
+        string,
+        number,
+      ];
+      if (session > 0 && own > 0) return;
     }
   }
 
@@ -179,7 +194,8 @@ export class Sessions {
     const session = this.#newLocal(params.session);
     try {
       for (const { shard, build } of await this.#parts(session, params.outcomes)) {
-        const head = [params.session, 0, "0", MAX_REPLY_PAYLOAD, this.#options.ageingMs, ""];
+        const { ageingMs, process } = this.#options;
+        const head = [params.session, 0, "0", MAX_REPLY_PAYLOAD, ageingMs, process, ""];
         const part = build();
         await shard.run("commit", [...head, part.batches, ...part.args]);
       }
@@ -206,7 +222,7 @@ export class Sessions {
 
   /** Who is at the other end of a new connection may have forgotten the last it was told. */
   #doubt(shard: Shard): void {
-    for (const session of this.#open) session.knownIn(shard).doubt();
+    for (const session of this.#open.values()) session.knownIn(shard).doubt();
   }
 
   // ── All shards ──────────────────────────────────────────────────────────────────────────────
@@ -252,7 +268,7 @@ export class Sessions {
 
   /** A call that was answered by one shard is not to be called by the others, which would call nobody else. */
   async #waitNoMore(session: LocalSession): Promise<void> {
-    const args = [session.id, 0, "2", "0", 0, this.#options.ageingMs, ""];
+    const args = [session.id, 0, "2", "0", 0, this.#options.ageingMs, this.#options.process, ""];
     await Promise.allSettled(this.#options.shards.map((shard) => shard.run("claim", args)));
   }
 
@@ -291,6 +307,21 @@ export class Sessions {
     return `${(this.#options.shards[shard] as Shard).prefix}session:${id}`;
   }
 
+  /** Where work is sent that this process waits for. */
+  #ownChannel({ prefix }: Shard): string {
+    return `${prefix}process:${this.#options.process}`;
+  }
+
+  /** Leases that were sent to a session which waits here. */
+  #receive(shard: Shard, message: string): void {
+    const [id, no, lanes] = JSON.parse(message) as [string, string, Reply[]];
+    const session = this.#open.get(id);
+    // One that is not here any more has been lost or closed, and its leases with it.
+    if (session === undefined) return;
+    this.#grants.receive(session, shard, { no, lanes });
+    (this.#options.wakes[shard.no] as Wakes).wake(this.#channel(id, shard.no));
+  }
+
   /** A process that did not open the session asks first what it holds. */
   #find(id: string): Promise<LocalSession> {
     let found = this.#local.get(id);
@@ -317,18 +348,19 @@ export class Sessions {
     const { shards, wakes } = this.#options;
     const session = new LocalSession(id, shards.length);
     const ends = shards.map((shard, at) => {
-      const receive = (message: string): void => this.#grants.receive(session, shard, message);
-      return (wakes[at] as Wakes).hold(this.#channel(id, at), receive);
+      // It ends in another process too, which serves it by turns with this one.
+      const receive = (message: string): void => void (message === ENDED && this.#forget(id));
+      return (wakes[at] as Wakes).hold(this.#channel(id, shard.no), receive);
     });
     session.release = () => {
       for (const end of ends) end();
     };
-    this.#open.add(session);
+    this.#open.set(id, session);
     return session;
   }
 
   #release(session: LocalSession): void {
-    this.#open.delete(session);
+    if (this.#open.get(session.id) === session) this.#open.delete(session.id);
     session.release();
   }
 

@@ -9,6 +9,10 @@ export class Spread {
     this.#shards = shards;
   }
 
+  get all(): readonly Shard[] {
+    return this.#shards;
+  }
+
   /** How many there are. */
   get shards(): number {
     return this.#shards.length;

@@ -1,7 +1,7 @@
-/** What people and programs change: submit, extend, pause, resume, cancel. */
+/** What people and programs change: submit, extend, pause, resume, cancel. What runs again by hand: replays.ts. */
 import { HoldfastError } from "../../errors/index.ts";
 import { checkExtension, checkSubmissions } from "../check-submission.ts";
-import type { ExtendParams, SubmitParams, SubmitReceipt } from "../contract.ts";
+import type { ExtendParams, SteerPoolParams, SubmitParams, SubmitReceipt } from "../contract.ts";
 import type { BrokerSettings } from "../settings.ts";
 import type { Reply } from "./link/link.ts";
 import type { ScriptArgument, Shard } from "./shard.ts";
@@ -78,14 +78,12 @@ export class Steering {
     return rest;
   }
 
-  /** Each shard takes its share of what a pool may hold. */
   get #maxDepth(): number {
-    const { spread, settings } = this.#options;
-    return Math.ceil(settings.maxQueueDepth / spread.shards);
+    return maxDepthOf(this.#options);
   }
 
-  #queueFull([pool, depth]: readonly Reply[]): HoldfastError {
-    return new HoldfastError("QUEUE_FULL", { pool: String(pool), depth: Number(depth), limit: this.#maxDepth });
+  #queueFull(full: readonly Reply[]): HoldfastError {
+    return queueFull(full, this.#maxDepth);
   }
 
   async extend({ executionId, part, groups, seal }: ExtendParams): Promise<{ readonly total: number }> {
@@ -112,17 +110,33 @@ export class Steering {
     }
   }
 
+  /** Slots of all live sessions, where all pools are meant. */
+  async setPoolPaused({ pool, by = "" }: SteerPoolParams, isPaused: boolean): Promise<number> {
+    const args = [pool, isPaused ? "1" : "0", by];
+    const [home] = await Promise.all(this.#options.spread.all.map((shard) => shard.run("pause-pool", args)));
+    return Number(home?.[1]);
+  }
+
   async steer(name: "pause" | "resume" | "cancel", executionId: string, args: readonly string[]): Promise<void> {
     const reply = await this.#options.spread.shardOf(executionId).run(name, [executionId, ...args]);
     if (reply[0] !== "ok") throw endedOrUnknown(executionId, reply);
   }
 }
 
+/** Each shard takes its share of what a pool may hold. */
+export function maxDepthOf({ spread, settings }: Pick<SteeringOptions, "spread" | "settings">): number {
+  return Math.ceil(settings.maxQueueDepth / spread.shards);
+}
+
+export function queueFull([pool, depth]: readonly Reply[], limit: number): HoldfastError {
+  return new HoldfastError("QUEUE_FULL", { pool: String(pool), depth: Number(depth), limit });
+}
+
 function refusedPart(problem: string): HoldfastError {
   return new HoldfastError("INVALID_REQUEST", { method: "extend", path: "part", problem });
 }
 
-function endedOrUnknown(executionId: string, [code, state]: readonly (Reply | undefined)[]): HoldfastError {
+export function endedOrUnknown(executionId: string, [code, state]: readonly (Reply | undefined)[]): HoldfastError {
   return code === "EXECUTION_ENDED"
     ? new HoldfastError("EXECUTION_ENDED", { execution: executionId, state: String(state) })
     : new HoldfastError("EXECUTION_NOT_FOUND", { execution: executionId });

@@ -14,7 +14,7 @@ export function pushSubmission(
   submission: Submission,
   head: { readonly id: string; readonly retentionMs: number },
 ): void {
-  const { key, name, kind, priority, groups, open, maxFailures, verify, meta } = submission;
+  const { key, name, kind, priority, groups, open, maxFailures, verify, meta, keepInputs } = submission;
   args.push(
     head.id,
     key ?? "",
@@ -27,6 +27,7 @@ export function pushSubmission(
     submission.retentionMs ?? head.retentionMs,
     verify === undefined ? "" : JSON.stringify(verify),
     meta ?? "",
+    keepInputs === true ? "1" : "",
   );
   pushGroups(args, groups);
 }

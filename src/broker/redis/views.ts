@@ -6,6 +6,8 @@ import type {
   Disagreement,
   EventChange,
   ExecutionView,
+  Pause,
+  PoolView,
   ResultRow,
   SessionView,
   TaskView,
@@ -14,6 +16,7 @@ import type {
 } from "../contract.ts";
 import type { Failure } from "../../core/failure.ts";
 import { isExecutionEnded } from "../../core/states.ts";
+import { UNIT } from "./submit-arguments.ts";
 import { attemptOf, durationOf, missingOf, partialOf, resultOf } from "./result-records.ts";
 
 export type Hash = Readonly<Record<string, string>>;
@@ -47,10 +50,17 @@ export function executionView(
     ...(hash["key"] === undefined ? {} : { key: hash["key"] }),
     ...optionalNumber(hash, "started", "startedAt"),
     ...optionalNumber(hash, "ended", "endedAt"),
+    ...(state === "paused" && hash["pausedAt"] !== undefined
+      ? { paused: pause(hash["pausedAt"], hash["pausedBy"] ?? "") }
+      : {}),
     ...(hash["meta"] === undefined ? {} : { meta: hash["meta"] }),
     ...(verification === undefined ? {} : { verification }),
     ...(hash["firstFailure"] === undefined ? {} : { firstFailure: JSON.parse(hash["firstFailure"]) as Failure }),
   };
+}
+
+function pause(at: string, by: string): Pause {
+  return { ...(by === "" ? {} : { by }), at: Number(at) };
 }
 
 /** What had not ended when its execution did was cancelled. */
@@ -251,7 +261,28 @@ export function eventChange(hash: Hash): EventChange {
   }
 }
 
-// ── Workers ───────────────────────────────────────────────────────────────────────────────────
+// ── Pools and workers ───────────────────────────────────────────────────────────────────────────────────
+
+/** `hashes`: what each shard counts of it. `paused`: who paused it, and who paused all of them, as `AT␟BY`. */
+export function poolView(pool: string, hashes: readonly Hash[], paused: readonly (string | null)[]): PoolView {
+  const sum = (name: string): number => hashes.reduce((total, hash) => total + numberOf(hash, name), 0);
+  const first = paused.find((one) => one !== null);
+  const [at = "", by = ""] = first?.split(UNIT) ?? [];
+  return {
+    pool,
+    paused: first !== undefined,
+    ...(first === undefined ? {} : { pause: pause(at, by) }),
+    blocked: sum("blocked"),
+    scheduled: sum("scheduled"),
+    queued: sum("queued"),
+    running: sum("running"),
+    completed: sum("completed"),
+    failed: sum("failed"),
+    // A session is in every shard.
+    sessions: numberOf(hashes[0] ?? {}, "sessions"),
+    slots: numberOf(hashes[0] ?? {}, "slots"),
+  };
+}
 
 export function sessionView(
   session: string,

@@ -70,6 +70,12 @@ export class Wakes {
     };
   }
 
+  /** Wakes those who wait for a message on the channel, as if one had come. */
+  wake(name: string): void {
+    const channel = this.#channels.get(name);
+    if (channel !== undefined) wake(channel);
+  }
+
   close(): void {
     this.#forgetUp();
     for (const channel of this.#channels.values()) {

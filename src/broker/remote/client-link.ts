@@ -107,7 +107,7 @@ export class Link {
     socket.on("unexpected-response", (request, response) => {
       const status = response.statusCode ?? 0;
       this.#end(
-        status === 401
+        status === 401 || status === 403
           ? { kind: "refused", error: new HoldfastError("UNAUTHORIZED", { url: this.url }) }
           : { kind: "lost", problem: `it answers with HTTP status ${status}` },
       );

@@ -2,8 +2,8 @@
  * The remote broker: the contract, spoken to a host in another process or on another machine.
  *
  * It adds to the client (client.ts) what makes every call repeatable: a submission without a key
- * gets a random one, so that sending it again cannot submit it twice; a commit that is too large
- * for one frame goes in several.
+ * gets a random one, so that sending it again cannot submit it twice, and so do a write and a save
+ * without a name; a commit that is too large for one frame goes in several.
  */
 import type { Failure } from "../../core/failure.ts";
 import { type Logger, silentLogger } from "../../telemetry/log.ts";
@@ -80,6 +80,9 @@ function remoteBroker(parts: {
     // The host's process runs the coordinator's duties.
     features: { name: "remote", durable, needsCoordinator: false },
     submit: (params) => submitWithKeys(client, params, random),
+    // Where the caller names no write, the call does: it may be sent twice.
+    writeValue: (params) => client.call("writeValue", { writeId: `auto-${uniqueName(random)}`, ...params }),
+    saveCheckpoint: (params) => client.call("saveCheckpoint", { saveId: `auto-${uniqueName(random)}`, ...params }),
     commit: (params) => commitInParts(client, params),
     close: () => client.close(),
   };

@@ -3,15 +3,27 @@
  *
  * The contract has no way to break off a wait. So that a claim does not go on waiting for a worker
  * that has gone, and a host can end quickly, a long wait is cut into slices: after each slice that
- * found nothing the host looks whether anybody still wants the answer. Reads change nothing and
- * are simply let go.
+ * found nothing the host looks whether anybody still wants the answer. Waits for locks likewise:
+ * between two slices the owner keeps its place in line, and who has gone loses it soon. A lock that
+ * was granted to somebody who had just gone is not taken back: the same owner may have asked again
+ * on another stream and rely on it; its time to live ends it. Reads change nothing and are simply
+ * let go.
  */
-import type { Broker, BrokerMethod, ClaimReply, ClaimRequest, CommitParams, CommitReply } from "../contract.ts";
+import type {
+  AcquireLockParams,
+  AcquireLockReply,
+  Broker,
+  BrokerMethod,
+  ClaimReply,
+  ClaimRequest,
+  CommitParams,
+  CommitReply,
+} from "../contract.ts";
 import type { ParamsOf } from "../schemas.ts";
 import { leaseRef } from "./lease-ref.ts";
 import type { Grant } from "./reply-log.ts";
 
-/** How long a claim may go on waiting for somebody who has gone. */
+/** How long a claim, or a place in line, may go on waiting for somebody who has gone. */
 export const WAIT_SLICE_MS = 500;
 
 type Call = (params: unknown) => Promise<unknown>;
@@ -38,6 +50,7 @@ export async function performCall(
     const reply = await claimInSlices(broker, { session, claim, first }, wanted).catch(() => committed);
     return { ...reply, verdicts: committed.verdicts } satisfies CommitReply;
   }
+  if (method === "acquireLock") return acquireInSlices(broker, request.params as AcquireLockParams, wanted);
   return (broker[method] as Call)(request.params);
 }
 
@@ -59,6 +72,22 @@ async function claimInSlices(
   for (let waitedMs = waitMs; waitedMs < claim.waitMs && saysNothing(reply) && wanted(); waitedMs += waitMs) {
     waitMs = Math.min(claim.waitMs - waitedMs, WAIT_SLICE_MS);
     reply = await broker.claim({ session, max: claim.max, waitMs });
+  }
+  return reply;
+}
+
+async function acquireInSlices(
+  broker: Broker,
+  params: AcquireLockParams,
+  wanted: () => boolean,
+): Promise<AcquireLockReply> {
+  let waitMs = Math.min(params.waitMs, WAIT_SLICE_MS);
+  let reply = await broker.acquireLock({ ...params, waitMs });
+  for (let waitedMs = waitMs; waitedMs < params.waitMs; waitedMs += waitMs) {
+    // Who asked again after the place was given back would stand in line anew, for nobody.
+    if (reply.grant !== undefined || reply.gaveUp === true || !wanted()) break;
+    waitMs = Math.min(params.waitMs - waitedMs, WAIT_SLICE_MS);
+    reply = await broker.acquireLock({ ...params, waitMs });
   }
   return reply;
 }

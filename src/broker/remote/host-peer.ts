@@ -8,6 +8,7 @@ import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
 import { gatherWrites } from "./gather-writes.ts";
 import { type Grant, type LoggedReply, ReplyLog } from "./reply-log.ts";
+import type { SocketRights } from "./token.ts";
 
 export interface PeerLimits {
   /** Requests under way per stream; above, its socket is not read. A read's last block may overshoot. */
@@ -16,15 +17,25 @@ export interface PeerLimits {
   readonly maxUnsentBytes: number;
 }
 
-interface Attachment {
+/** A socket of somebody who was let in. */
+export interface Entrance {
   readonly socket: WebSocket;
   /** The connection below the WebSocket. */
   readonly connection: Duplex;
+  readonly rights: SocketRights;
+}
+
+interface Attachment {
+  readonly socket: WebSocket;
   readonly beforeWrite: () => void;
 }
 
 export class Peer {
-  readonly client: string;
+  /** Names the stream among all: its owner, and the name that the client gave it. */
+  readonly key: string;
+  readonly owner: string;
+  /** Those of the socket that the stream goes over now, or went over last. */
+  rights: SocketRights;
   /** Sessions that were last used over this stream. */
   readonly sessions = new Set<string>();
   readonly log = new ReplyLog();
@@ -39,8 +50,10 @@ export class Peer {
   #attachment: Attachment | undefined;
   readonly #limits: PeerLimits;
 
-  constructor(client: string, limits: PeerLimits) {
-    this.client = client;
+  constructor(key: string, rights: SocketRights, limits: PeerLimits) {
+    this.key = key;
+    this.owner = rights.owner;
+    this.rights = rights;
     this.#limits = limits;
   }
 
@@ -53,9 +66,10 @@ export class Peer {
   }
 
   /** The stream goes on over this socket. The first frame (the welcome) precedes what was kept. */
-  attach(socket: WebSocket, connection: Duplex, welcome: string): void {
+  attach({ socket, connection, rights }: Entrance, welcome: string): void {
     const former = this.#attachment?.socket;
-    this.#attachment = { socket, connection, beforeWrite: gatherWrites(connection) };
+    this.rights = rights;
+    this.#attachment = { socket, beforeWrite: gatherWrites(connection) };
     former?.terminate();
     connection.on("drain", () => this.#throttle());
     this.#write(welcome);

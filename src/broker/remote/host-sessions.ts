@@ -6,8 +6,10 @@
  * work is taken over without waiting for the session's silence. Leases that a client cannot know of
  * are handed back first, so that they do not count as lost attempts.
  *
- * A crash of the host loses this book: sessions then die by silence only, or turn up again on the
- * next host, which enters them with the first call that succeeds.
+ * A session is used by its owner only (SocketRights.owner). A crash of the host loses this book:
+ * sessions then die by silence only, or turn up again on the next host, which enters them, and their
+ * owner, with the first call that succeeds. What keeps strangers off until then is that nobody else
+ * is told the id of a session (veil.ts).
  */
 import { HoldfastError } from "../../errors/index.ts";
 import type { Logger } from "../../telemetry/log.ts";
@@ -26,10 +28,19 @@ export class SessionBook {
     this.#logger = logger;
   }
 
-  /** A request is about to be performed: a known session now belongs to the stream it came over. */
+  /**
+   * A request is about to be performed: a known session now belongs to the stream it came over.
+   *
+   * @throws HoldfastError FORBIDDEN where the session is another owner's.
+   */
   noteRequest(peer: Peer, method: BrokerMethod, params: unknown): void {
     const session = sessionOf(method, params);
-    if (session !== undefined && this.#users.has(session)) this.#enter(session, peer);
+    const user = session === undefined ? undefined : this.#users.get(session);
+    if (session === undefined || user === undefined) return;
+    if (user.owner !== peer.owner && !peer.rights.seesAll) {
+      throw new HoldfastError("FORBIDDEN", { problem: `${method}: this session was opened with another token.` });
+    }
+    this.#enter(session, peer);
   }
 
   /** A request has succeeded: the session is real. */

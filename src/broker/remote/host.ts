@@ -15,17 +15,18 @@
  * live in the broker, and clients send again what was under way and compare their leases with those
  * that the broker holds (client-repair.ts).
  */
-import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
 import { HoldfastError } from "../../errors/index.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Clock } from "../../util/clock.ts";
-import type { Broker, BrokerMethod } from "../contract.ts";
+import type { Broker, BrokerMethod, WorkerProfile } from "../contract.ts";
 import { isBrokerMethod, parseParams, unknownMethod } from "../schemas.ts";
 import { grantOf, isRead, performCall } from "./host-call.ts";
-import { Peer, type PeerLimits } from "./host-peer.ts";
+import { type Entrance, Peer, type PeerLimits } from "./host-peer.ts";
 import { SessionBook } from "./host-sessions.ts";
 import type { Grant } from "./reply-log.ts";
+import type { SocketRights } from "./token.ts";
+import { veiled } from "./veil.ts";
 import {
   errorFrame,
   PROTOCOL_VERSION,
@@ -67,6 +68,19 @@ const SILENT_KEEPALIVES = 10;
 /** How long `close` waits for calls under way, and then for sockets to close. */
 const CLOSE_WITHIN_MS = 2_000;
 
+/** A request that is to be performed. */
+interface HostCall {
+  readonly id: number;
+  readonly method: BrokerMethod;
+  readonly params: unknown;
+}
+
+interface Answer {
+  /** Absent where there is nothing to say. */
+  readonly frame?: string;
+  readonly grant?: Grant | undefined;
+}
+
 /** A request that was let go because the host ends: it gets no reply. */
 const LET_GO = Symbol("let go");
 
@@ -94,7 +108,8 @@ export class BrokerHost {
   }
 
   /** Takes over a socket whose upgrade was authenticated. */
-  accept(socket: WebSocket, connection: Duplex): void {
+  accept(entrance: Entrance): void {
+    const { socket } = entrance;
     if (this.#closing !== undefined) {
       socket.terminate();
       return;
@@ -107,7 +122,7 @@ export class BrokerHost {
       const text = data.toString();
       if (peer === undefined) {
         cancelHelloTimer();
-        peer = this.#greet(socket, { connection, text });
+        peer = this.#greet(entrance, text);
       } else if (peer.socket === socket && !peer.gone) {
         this.#read(peer, text);
       }
@@ -132,18 +147,21 @@ export class BrokerHost {
 
   // ── Streams ─────────────────────────────────────────────────────────────────────────────────
 
-  #greet(socket: WebSocket, first: { readonly connection: Duplex; readonly text: string }): Peer | undefined {
+  #greet(entrance: Entrance, text: string): Peer | undefined {
+    const { socket, rights } = entrance;
     try {
-      const hello = readHello(first.text);
-      const known = this.#peers.get(hello.client);
+      const hello = readHello(text);
+      // Two owners may give one name; neither can take the other's stream over by it.
+      const key = `${rights.owner} ${hello.client}`;
+      const known = this.#peers.get(key);
       const resumed = known !== undefined && known.log.canContinueAt(hello.received);
       if (known !== undefined && !resumed) this.#abandon(known);
-      const peer = resumed ? known : this.#newPeer(hello.client);
+      const peer = resumed ? known : this.#newPeer(key, rights);
       peer.cancelGrace?.();
       peer.cancelGrace = undefined;
       peer.heardAt = this.#options.clock.now();
       peer.log.acknowledge(hello.received);
-      peer.attach(socket, first.connection, this.#welcome(peer, resumed));
+      peer.attach(entrance, this.#welcome(peer, resumed));
       return peer;
     } catch (thrown) {
       const error = HoldfastError.from(thrown);
@@ -154,7 +172,7 @@ export class BrokerHost {
     }
   }
 
-  #newPeer(client: string): Peer {
+  #newPeer(key: string, rights: SocketRights): Peer {
     const { limits } = this.#options;
     if (this.#peers.size >= limits.maxPeers) {
       throw new HoldfastError("BROKER_UNREACHABLE", {
@@ -162,8 +180,8 @@ export class BrokerHost {
         problem: `it serves ${limits.maxPeers} clients already`,
       });
     }
-    const peer = new Peer(client, limits);
-    this.#peers.set(client, peer);
+    const peer = new Peer(key, rights, limits);
+    this.#peers.set(key, peer);
     return peer;
   }
 
@@ -191,7 +209,7 @@ export class BrokerHost {
     if (peer.gone || this.#closing !== undefined) return;
     peer.gone = true;
     peer.cancelGrace?.();
-    this.#peers.delete(peer.client);
+    this.#peers.delete(peer.key);
     peer.socket?.terminate();
     void this.#sessions.abandon(peer);
   }
@@ -208,8 +226,22 @@ export class BrokerHost {
       if (peer.socket?.isPaused === true) peer.heardAt = now;
       if (peer.heardAt < silentSince && !late) peer.socket?.terminate();
       else peer.socket?.ping();
+      if (peer.rights.stillHold !== undefined) void this.#checkRights(peer, peer.rights.stillHold());
     }
     this.#cancelKeepalive = clock.schedule(keepaliveMs, () => this.#keepAlive());
+  }
+
+  /** Ends the stream of one whose rights are gone: its sessions die, and their work goes to others. */
+  async #checkRights(peer: Peer, stillHold: Promise<boolean>): Promise<void> {
+    try {
+      if (await stillHold) return;
+    } catch (thrown) {
+      // Who cannot be asked about it now is asked again with the next keepalive.
+      this.#options.logger.debug({ error: HoldfastError.from(thrown) }, "a client's rights could not be checked");
+      return;
+    }
+    this.#options.logger.info({ owner: peer.owner }, "a client's rights are gone; its connection is ended");
+    this.#abandon(peer);
   }
 
   // ── Requests ────────────────────────────────────────────────────────────────────────────────
@@ -238,27 +270,40 @@ export class BrokerHost {
   async #answer(peer: Peer, request: RequestFrame): Promise<void> {
     const { id, method } = request;
     peer.begin();
-    let reply: { readonly frame?: string; readonly grant?: Grant | undefined };
+    let reply: Answer;
     try {
       if (!isBrokerMethod(method)) throw unknownMethod(method);
       const params = parseParams(method, request.params);
-      reply = await this.#perform(peer, { id, method, params });
+      reply = await this.#permitted(peer, { id, method, params });
     } catch (thrown) {
       reply = { frame: errorFrame(id, HoldfastError.from(thrown)) };
     }
     if (peer.gone && reply.grant !== undefined) await this.#sessions.undo(reply.grant);
     peer.end(peer.gone ? undefined : reply.frame, reply.grant);
     if (peer.log.size > this.#options.limits.maxKeptSize) {
-      this.#options.logger.warn({ client: peer.client }, "a client does not take its replies; its connection is ended");
+      this.#options.logger.warn({ owner: peer.owner }, "a client does not take its replies; its connection is ended");
       this.#abandon(peer);
     }
     this.#changed();
   }
 
-  async #perform(
-    peer: Peer,
-    call: { readonly id: number; readonly method: BrokerMethod; readonly params: unknown },
-  ): Promise<{ readonly frame?: string; readonly grant?: Grant | undefined }> {
+  /** Performs what the client may call, and says what came of it to whoever keeps account. */
+  async #permitted(peer: Peer, call: HostCall): Promise<Answer> {
+    const { method, params } = call;
+    const { rights } = peer;
+    try {
+      rights.check(method, params);
+      const answer = await this.#perform(peer, { ...call, params: asHosted(method, params) });
+      rights.note?.({ method, params });
+      return answer;
+    } catch (thrown) {
+      const error = HoldfastError.from(thrown);
+      rights.note?.({ method, params, error });
+      throw error;
+    }
+  }
+
+  async #perform(peer: Peer, call: HostCall): Promise<Answer> {
     const { id, method, params } = call;
     this.#sessions.noteRequest(peer, method, params);
     const performed = performCall(this.#options.broker, call, () => !peer.gone && this.#closing === undefined);
@@ -274,7 +319,8 @@ export class BrokerHost {
     this.#sessions.noteSuccess(peer, { method, params, result });
     const grant = grantOf(method, params, result);
     try {
-      return { frame: this.#fit(method, resultFrame(id, result)), grant };
+      const shown = peer.rights.seesAll ? result : veiled(method, result, peer.sessions);
+      return { frame: this.#fit(method, resultFrame(id, shown)), grant };
     } catch (thrown) {
       if (grant !== undefined) await this.#sessions.undo(grant);
       throw thrown;
@@ -319,4 +365,9 @@ export class BrokerHost {
       this.#changed();
     });
   }
+}
+
+/** What is opened here is watched here, whatever the client says. */
+function asHosted(method: BrokerMethod, params: unknown): unknown {
+  return method === "openSession" ? ({ ...(params as WorkerProfile), hosted: true } satisfies WorkerProfile) : params;
 }

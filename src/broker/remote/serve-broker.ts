@@ -1,4 +1,4 @@
-/** The front of the host: the HTTP server's upgrades on BROKER_PATH, let in by bearer token. */
+/** The front of the host: the HTTP server's upgrades on BROKER_PATH, let in by whoever decides on access. */
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
@@ -7,7 +7,7 @@ import { type Logger, silentLogger } from "../../telemetry/log.ts";
 import type { Clock } from "../../util/clock.ts";
 import type { Broker } from "../contract.ts";
 import { BrokerHost, type HostLimits } from "./host.ts";
-import { bearerToken, type TokenCheck } from "./token.ts";
+import type { SocketAccess, SocketRights } from "./token.ts";
 import { BROKER_PATH, MAX_REPLY_BYTES, MAX_REQUEST_BYTES } from "./wire.ts";
 
 export interface ServeBrokerOptions {
@@ -16,8 +16,8 @@ export interface ServeBrokerOptions {
   readonly server?: Server;
   /** … or on a server of our own. Port 0: any free one. */
   readonly listen?: { readonly host: string; readonly port: number };
-  /** Says whether a token is good; `acceptToken` makes one for a single token. */
-  readonly tokens: TokenCheck;
+  /** Says who is let in, and to what; `acceptToken` makes one for a single token. */
+  readonly access: SocketAccess;
   readonly clock: Clock;
   readonly logger?: Logger;
   /** Names this life of the host, which no other host that its clients may meet has had. Absent: made of process and time. */
@@ -54,7 +54,7 @@ const DEFAULT_KEEPALIVE_MS = 1_000;
  * Errors: LISTEN_FAILED.
  */
 export async function serveBroker(options: ServeBrokerOptions): Promise<ServedBroker> {
-  const { broker, clock, tokens } = options;
+  const { broker, clock, access } = options;
   const logger = (options.logger ?? silentLogger).child({ part: "broker-host" });
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const host = new BrokerHost({
@@ -80,10 +80,10 @@ export async function serveBroker(options: ServeBrokerOptions): Promise<ServedBr
     }
     const onError = (error: Error): void => logger.debug({ error }, "a connection failed before its upgrade");
     connection.on("error", onError);
-    void isGood(tokens, request).then((good) => {
+    void rightsOf(access, request).then((rights) => {
       connection.off("error", onError);
-      if (!good) return refuse(connection, 401);
-      return upgrader.handleUpgrade(request, connection, head, (socket) => host.accept(socket, connection));
+      if (typeof rights === "number") return refuse(connection, rights);
+      return upgrader.handleUpgrade(request, connection, head, (socket) => host.accept({ socket, connection, rights }));
     });
   };
   const server =
@@ -114,19 +114,17 @@ function nameOfThisLife(clock: Clock): string {
   return [process.pid, clock.now(), livesOfThisProcess].map((part) => part.toString(36)).join("-");
 }
 
-/** Whether the upgrade carries a good token. A check that fails lets nobody in. */
-async function isGood(tokens: TokenCheck, request: IncomingMessage): Promise<boolean> {
-  const token = bearerToken(request.headers.authorization);
-  if (token === undefined) return false;
+/** What whoever asks may do, or the status with which they are sent away. A check that fails lets nobody in. */
+async function rightsOf(access: SocketAccess, request: IncomingMessage): Promise<SocketRights | number> {
   try {
-    return await tokens(token);
-  } catch {
-    return false;
+    return (await access(request)) ?? 401;
+  } catch (thrown) {
+    return HoldfastError.is(thrown) ? thrown.entry.httpStatus : 401;
   }
 }
 
-function refuse(connection: Duplex, status: 401 | 404): void {
-  const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, "Connection: close", "Content-Length: 0"];
+function refuse(connection: Duplex, status: number): void {
+  const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`, "Connection: close", "Content-Length: 0"];
   if (status === 401) head.push("WWW-Authenticate: Bearer");
   connection.end(`${head.join("\r\n")}\r\n\r\n`, () => connection.destroy());
 }

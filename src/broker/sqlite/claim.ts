@@ -55,7 +55,9 @@ export function claim(engine: Engine, session: SessionRecord, request: ClaimRequ
     claimed,
     room: MAX_REPLY_PAYLOAD,
   };
-  const pools = session.profile.pools.map((name) => engine.model.pool(name)).filter((pool) => !pool.paused);
+  const pools = session.profile.pools
+    .map((name) => engine.model.pool(name))
+    .filter((pool) => engine.model.isOpen(pool));
   takeReplicas(taking, pools, request.max);
   takeTurns(taking, pools, request.max);
   return claimed;
@@ -66,7 +68,7 @@ export function mightClaim(engine: Engine, session: SessionRecord): boolean {
   if (session.draining) return false;
   return session.profile.pools.some((name) => {
     const pool = engine.model.pool(name);
-    return !pool.paused && (!pool.ready.isEmpty || pool.replicas.size > 0);
+    return engine.model.isOpen(pool) && (!pool.ready.isEmpty || pool.replicas.size > 0);
   });
 }
 

@@ -11,11 +11,12 @@ import { COMPLETED, FAILED, type LeaseRecord, QUEUED, SCHEDULED, taskId } from "
 export function commitTask(engine: Engine, lease: LeaseRecord, outcome: CompletedTask): void {
   const { group, task, session } = lease;
   engine.db.run(
-    "UPDATE tasks SET state = ?, result = ?, duration_ms = ?, at = ? WHERE id = ?",
+    "UPDATE tasks SET state = ?, result = ?, duration_ms = ?, at = ?, input = iif(?, input, NULL) WHERE id = ?",
     COMPLETED,
     outcome.result === "null" ? null : outcome.result,
     outcome.durationMs,
     engine.now,
+    group.execution.keepInputs ? 1 : 0,
     taskId(group.execution, task),
   );
   engine.move(group, { from: "running", to: "completed" });

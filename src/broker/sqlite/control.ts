@@ -1,22 +1,22 @@
 /** Transitions pause, resume and cancel, of executions and of pools (promise 6). */
 import { HoldfastError } from "../../errors/index.ts";
+import { ALL_POOLS, type Pause, type SteerParams, type SteerPoolParams } from "../contract.ts";
 import type { Engine } from "./engine.ts";
 import { offer } from "./lanes.ts";
-import type { ExecutionRecord, PoolRecord } from "./model.ts";
 
-export function pause(engine: Engine, executionId: string): ExecutionRecord {
+export function pause(engine: Engine, { executionId, by }: SteerParams): void {
   const execution = engine.liveExecution(executionId);
+  if (execution.state === "paused") return;
   for (const group of execution.groups) group.pool.ready.remove(group);
+  execution.pause = pauseNow(engine, by);
   engine.changeState(execution, "paused");
-  return execution;
 }
 
-export function resume(engine: Engine, executionId: string): ExecutionRecord {
+export function resume(engine: Engine, { executionId }: SteerParams): void {
   const execution = engine.liveExecution(executionId);
-  if (execution.state !== "paused") return execution;
+  if (execution.state !== "paused") return;
   engine.changeState(execution, execution.startedAt === undefined ? "pending" : "running");
   for (const group of execution.groups) offer(group, engine.now);
-  return execution;
 }
 
 /** A repeat is harmless: cancelling what is cancelled changes nothing. */
@@ -32,13 +32,30 @@ export function cancel(engine: Engine, params: { readonly executionId: string; r
   throw new HoldfastError("EXECUTION_ENDED", { execution: params.executionId, state: String(state) });
 }
 
-export function setPoolPaused(engine: Engine, name: string, paused: boolean): PoolRecord {
-  const pool = engine.model.pool(name);
-  pool.paused = paused;
-  engine.db.run(
-    "INSERT INTO pools (name, paused) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET paused = excluded.paused",
+export function pausePool(engine: Engine, { pool: name, by }: SteerPoolParams): void {
+  const { model } = engine;
+  const pause = name === ALL_POOLS ? model.allPaused : model.pool(name).pause;
+  if (pause === undefined) setPoolPause(engine, name, pauseNow(engine, by));
+}
+
+export function resumePool(engine: Engine, { pool }: SteerPoolParams): void {
+  setPoolPause(engine, pool, undefined);
+}
+
+function setPoolPause(engine: Engine, name: string, pause: Pause | undefined): void {
+  const { model, db } = engine;
+  if (name === ALL_POOLS) model.allPaused = pause;
+  else model.pool(name).pause = pause;
+  db.run(
+    `INSERT INTO pools (name, paused, paused_by, paused_at) VALUES (?, ?, ?, ?)
+     ON CONFLICT (name) DO UPDATE SET paused = excluded.paused, paused_by = excluded.paused_by, paused_at = excluded.paused_at`,
     name,
-    paused ? 1 : 0,
+    pause === undefined ? 0 : 1,
+    pause?.by ?? null,
+    pause?.at ?? null,
   );
-  return pool;
+}
+
+function pauseNow(engine: Engine, by: string | undefined): Pause {
+  return { at: engine.now, ...(by === undefined ? {} : { by }) };
 }

@@ -8,7 +8,7 @@
 import { existsSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { HoldfastError } from "../../errors/index.ts";
-import { APPLICATION_ID, SCHEMA, SCHEMA_VERSION } from "./schema.ts";
+import { APPLICATION_ID, MIGRATIONS, SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 
 const MEMORY_FILE = ":memory:";
 /** Pages in the log before they are moved into the file: fewer, larger moves. */
@@ -69,8 +69,19 @@ export class Database {
       throw new HoldfastError("STORE_CORRUPT", { file: this.file, problem: "it belongs to another program" });
     } else if (version > SCHEMA_VERSION) {
       throw new HoldfastError("STORE_TOO_NEW", { file: this.file, found: version, known: SCHEMA_VERSION });
+    } else {
+      this.#migrate(version);
     }
     this.#db.exec("COMMIT");
+  }
+
+  /** Part of the transaction that takes the file over: a crash leaves the old version whole. */
+  #migrate(version: number): void {
+    if (version === SCHEMA_VERSION) return;
+    for (let next = version + 1; next <= SCHEMA_VERSION; next += 1) {
+      for (const statement of MIGRATIONS.get(next) ?? []) this.#db.exec(statement);
+    }
+    this.#db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
   }
 
   #pragma(name: string): number {

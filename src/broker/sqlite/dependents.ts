@@ -1,12 +1,25 @@
 /** What a task's end means for the tasks that wait for it. In the same transaction as the end itself. */
+import type { Database } from "./database.ts";
 import type { Engine } from "./engine.ts";
 import { splitTaskId } from "./journal.ts";
 import { offerTask } from "./lanes.ts";
-import { BLOCKED, type ExecutionRecord, groupOf, QUEUED, SKIPPED, taskId } from "./model.ts";
+import {
+  BLOCKED,
+  COMPLETED,
+  type ExecutionRecord,
+  FAILED,
+  groupIn,
+  groupOf,
+  type ItemCounts,
+  QUEUED,
+  SKIPPED,
+  TASK_ID_SPAN,
+  taskId,
+} from "./model.ts";
 
 /** The task has completed: children whose last parent it was are queued. */
 export function releaseDependents(engine: Engine, execution: ExecutionRecord, task: number): void {
-  for (const child of children(engine, execution, task)) {
+  for (const child of childrenOf(engine.db, execution, task)) {
     const row = engine.db.get(
       "UPDATE tasks SET waiting_on = waiting_on - 1 WHERE id = ? AND state = ? RETURNING waiting_on",
       taskId(execution, child),
@@ -31,7 +44,7 @@ export function releaseDependents(engine: Engine, execution: ExecutionRecord, ta
 export function skipDependents(engine: Engine, execution: ExecutionRecord, task: number): void {
   const ended = [task];
   for (let parent = ended.pop(); parent !== undefined; parent = ended.pop()) {
-    for (const child of children(engine, execution, parent)) {
+    for (const child of childrenOf(engine.db, execution, parent)) {
       const skipped = engine.db.run(
         "UPDATE tasks SET state = ?, at = ? WHERE id = ? AND state = ?",
         SKIPPED,
@@ -48,9 +61,46 @@ export function skipDependents(engine: Engine, execution: ExecutionRecord, task:
   }
 }
 
-function children(engine: Engine, execution: ExecutionRecord, task: number): number[] {
-  if (!execution.groups.some((group) => group.linked)) return [];
-  return engine.db
-    .all("SELECT child FROM edges WHERE parent = ?", taskId(execution, task))
+/** What the relations of an execution's tasks are read from, be the execution live or ended. */
+export interface Family {
+  /** Number of the execution. */
+  readonly no: number;
+  readonly groups: readonly FamilyGroup[];
+}
+
+export interface FamilyGroup {
+  readonly first: number;
+  readonly count: number;
+  readonly linked: boolean;
+  /** Absent for separate tasks. */
+  readonly array: unknown;
+  readonly counts: ItemCounts;
+}
+
+/** Numbers of the tasks that wait, or waited, for this one. */
+export function childrenOf(db: Database, family: Family, task: number): number[] {
+  if (!family.groups.some((group) => group.linked)) return [];
+  return db
+    .all("SELECT child FROM edges WHERE parent = ?", family.no * TASK_ID_SPAN + task)
     .map((row) => splitTaskId(Number(row["child"])).task);
+}
+
+export type ParentState = "open" | "completed" | "dead";
+
+/** What a task means to those that wait for it. */
+export function parentState(db: Database, family: Family, parent: number): ParentState {
+  const group = groupIn(family.groups, parent);
+  if (group?.array !== undefined) {
+    const { counts } = group;
+    if (counts.queued + counts.running + counts.scheduled > 0) return "open";
+    return counts.failed === 0 ? "completed" : "dead";
+  }
+  const state = db.get("SELECT state FROM tasks WHERE id = ?", family.no * TASK_ID_SPAN + parent)?.["state"];
+  if (state === COMPLETED) return "completed";
+  return state === FAILED || state === SKIPPED ? "dead" : "open";
+}
+
+/** Parents of a task by number. */
+export function parentsIn(text: unknown): number[] {
+  return typeof text === "string" ? (JSON.parse(text) as number[]) : [];
 }

@@ -19,6 +19,8 @@ import {
   type ItemCounts,
   type LeaseRecord,
   Model,
+  moveInPool,
+  type PoolRecord,
   type SessionRecord,
 } from "./model.ts";
 
@@ -49,6 +51,8 @@ export class Engine {
   model: Model;
   readonly #clock: () => number;
   readonly #touched = new Set<ExecutionRecord>();
+  /** Pools whose totals changed. */
+  readonly #touchedPools = new Set<PoolRecord>();
   readonly #epoch: number;
   #tokens = 0;
   #turns = 0;
@@ -111,6 +115,8 @@ export class Engine {
     group.pool.depth += groupDepth(group) - before;
     group.execution.counts[from] -= items;
     group.execution.counts[to] += items;
+    moveInPool(group.pool, { from, to, count: items });
+    if (to === "completed" || to === "failed") this.#touchedPools.add(group.pool);
     group.dirty = true;
     this.touch(group.execution);
   }
@@ -129,6 +135,7 @@ export class Engine {
   changeState(execution: ExecutionRecord, state: ExecutionState, reason?: string): void {
     if (execution.state === state) return;
     execution.state = state;
+    if (state !== "paused") execution.pause = undefined;
     if (state === "running") execution.startedAt ??= this.now;
     this.journal.execution(execution, state, reason);
     this.touch(execution);
@@ -147,7 +154,9 @@ export class Engine {
     this.changeState(execution, state, reason);
     this.#write(execution);
     this.#touched.delete(execution);
-    this.db.run("DELETE FROM chunks WHERE execution = ? AND state <> ?", execution.no, FAILED);
+    // What failed may be run again (reopen.ts), and then the rest goes on where it stood.
+    if (state === "failed") this.db.run("DELETE FROM chunks WHERE execution = ? AND replica > 0", execution.no);
+    else this.db.run("DELETE FROM chunks WHERE execution = ? AND state <> ?", execution.no, FAILED);
     for (const table of ["verifications", "copies"] as const) this.#forget(table, execution.no);
     for (const [key, verification] of this.model.verifications) {
       if (verification.group.execution === execution) this.model.verifications.delete(key);
@@ -179,6 +188,8 @@ export class Engine {
     for (const execution of this.#touched) this.#settleOne(execution);
     for (const execution of this.#touched) this.#write(execution);
     this.#touched.clear();
+    for (const pool of this.#touchedPools) this.#writePool(pool);
+    this.#touchedPools.clear();
   }
 
   #settleOne(execution: ExecutionRecord): void {
@@ -197,7 +208,7 @@ export class Engine {
       const { endedAt } = execution;
       this.db.run(
         `UPDATE executions SET state = ?, open = ?, parts = ?, next_task = ?, counters = ?, first_failure = ?,
-           verification = ?, started_at = ?, ended_at = ?, purge_at = ? WHERE no = ?`,
+           verification = ?, paused_by = ?, paused_at = ?, started_at = ?, ended_at = ?, purge_at = ? WHERE no = ?`,
         execution.state,
         execution.open ? 1 : 0,
         execution.parts,
@@ -205,6 +216,8 @@ export class Engine {
         JSON.stringify(execution.counts),
         jsonOrNull(execution.firstFailure),
         jsonOrNull(execution.verification),
+        execution.pause?.by ?? null,
+        execution.pause?.at ?? null,
         execution.startedAt ?? null,
         endedAt ?? null,
         endedAt === undefined ? null : endedAt + execution.retentionMs,
@@ -228,15 +241,27 @@ export class Engine {
     group.dirty = false;
   }
 
+  #writePool({ name, items: { completed, failed } }: PoolRecord): void {
+    this.db.run(
+      `INSERT INTO pools (name, paused, completed, failed) VALUES (?, 0, ?, ?)
+       ON CONFLICT (name) DO UPDATE SET completed = excluded.completed, failed = excluded.failed`,
+      name,
+      completed,
+      failed,
+    );
+  }
+
   /** Drops what the failed transaction had noted. */
   reset(): void {
     this.journal.clear();
     this.#touched.clear();
+    this.#touchedPools.clear();
   }
 }
 
 function hasFailed({ maxFailures, counts }: ExecutionRecord): boolean {
-  return maxFailures !== undefined && counts.failed > 0 && counts.failed >= maxFailures;
+  const failed = counts.failed - counts.forgiven;
+  return maxFailures !== undefined && failed > 0 && failed >= maxFailures;
 }
 
 export function leaseRef(lease: LeaseRecord): LeaseRef {

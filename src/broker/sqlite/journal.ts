@@ -40,6 +40,8 @@ export class Journal {
   #drafts: Draft[] = [];
   /** The last draft of each execution, the only one a further transition may join. */
   readonly #last = new Map<number, Draft>();
+  /** Some of the transaction's events are written already. */
+  #flushed = false;
 
   get isEmpty(): boolean {
     return this.#drafts.length === 0;
@@ -81,9 +83,17 @@ export class Journal {
     if (draft.execution !== null) this.#last.set(draft.execution, draft);
   }
 
-  /** Writes the drafts; returns whether there were any. */
+  /** Writes the drafts at the end of a transaction; returns whether it had any. */
   write(db: Database, at: number): boolean {
-    if (this.#drafts.length === 0) return false;
+    this.flush(db, at);
+    const wrote = this.#flushed;
+    this.clear();
+    return wrote;
+  }
+
+  /** Writes the drafts so far: what follows in the transaction gets later cursors. */
+  flush(db: Database, at: number): void {
+    if (this.#drafts.length === 0) return;
     for (const draft of this.#drafts) {
       db.run(
         "INSERT INTO events (at, execution, results, change) VALUES (?, ?, ?, ?)",
@@ -94,12 +104,13 @@ export class Journal {
       );
     }
     this.clear();
-    return true;
+    this.#flushed = true;
   }
 
   clear(): void {
     this.#drafts = [];
     this.#last.clear();
+    this.#flushed = false;
   }
 }
 

@@ -26,6 +26,18 @@ export function offer(group: GroupRecord, now: number): void {
   group.pool.ready.add(group, now);
 }
 
+/**
+ * What is ready of separate tasks is read from the file anew: many came back, or what was read ahead
+ * is not ready any more.
+ */
+export function rewind(group: GroupRecord, now: number): void {
+  group.nextToRead = group.first;
+  group.page = [];
+  group.pageAt = 0;
+  while (group.again.pop() !== undefined);
+  offer(group, now);
+}
+
 /** A separate task, queued in the file, is ready (again). */
 export function offerTask(group: GroupRecord, task: number, now: number): void {
   if (task < group.nextToRead) group.again.push(task);

@@ -3,7 +3,7 @@
  * where it stood; sessions get a fresh span of silence, so workers that outlived their owner keep
  * their leases if they come back in time.
  */
-import type { WorkerProfile } from "../contract.ts";
+import { ALL_POOLS, type Pause, type WorkerProfile } from "../contract.ts";
 import type { Engine } from "./engine.ts";
 import { offer } from "./lanes.ts";
 import type { Row } from "./database.ts";
@@ -12,9 +12,9 @@ import {
   chunkKey,
   type ExecutionRecord,
   type GroupRecord,
-  groupDepth,
   groupOf,
   Model,
+  noCounts,
   noItems,
   QUEUED,
   RUNNING,
@@ -35,8 +35,23 @@ export function load(engine: Engine, seen: ReadonlyMap<string, number> = new Map
 }
 
 function loadPools(engine: Engine): void {
-  for (const row of engine.db.all("SELECT * FROM pools"))
-    engine.model.pool(String(row["name"])).paused = row["paused"] === 1;
+  for (const row of engine.db.all("SELECT * FROM pools")) {
+    const pause = row["paused"] === 1 ? pauseOf(row) : undefined;
+    if (row["name"] === ALL_POOLS) {
+      engine.model.allPaused = pause;
+      continue;
+    }
+    const pool = engine.model.pool(String(row["name"]));
+    pool.pause = pause;
+    pool.items.completed = Number(row["completed"]);
+    pool.items.failed = Number(row["failed"]);
+  }
+}
+
+/** Of a row with `paused_by` and `paused_at`. */
+export function pauseOf(row: Row): Pause {
+  const by = optionalText(row["paused_by"]);
+  return { at: Number(row["paused_at"]), ...(by === undefined ? {} : { by }) };
 }
 
 function loadSessions(engine: Engine, seen: ReadonlyMap<string, number>): void {
@@ -55,7 +70,8 @@ function loadSessions(engine: Engine, seen: ReadonlyMap<string, number>): void {
   }
 }
 
-function loadExecution(engine: Engine, row: Row): void {
+/** The row's execution, as one that has not ended. */
+export function loadExecution(engine: Engine, row: Row): ExecutionRecord {
   const execution: ExecutionRecord = {
     no: Number(row["no"]),
     id: String(row["id"]),
@@ -66,9 +82,11 @@ function loadExecution(engine: Engine, row: Row): void {
     maxFailures: optionalNumber(row["max_failures"]),
     retentionMs: Number(row["retention_ms"]),
     verify: optionalJson(row["verify"]) as ExecutionRecord["verify"],
+    keepInputs: row["keep_inputs"] === 1,
     meta: optionalText(row["meta"]),
     createdAt: Number(row["created_at"]),
     state: String(row["state"]) as ExecutionRecord["state"],
+    pause: row["state"] === "paused" ? pauseOf(row) : undefined,
     open: row["open"] === 1,
     parts: Number(row["parts"]),
     nextTask: Number(row["next_task"]),
@@ -76,7 +94,7 @@ function loadExecution(engine: Engine, row: Row): void {
     endedAt: undefined,
     firstFailure: optionalJson(row["first_failure"]) as ExecutionRecord["firstFailure"],
     verification: optionalJson(row["verification"]) as ExecutionRecord["verification"],
-    counts: JSON.parse(String(row["counters"])) as ExecutionRecord["counts"],
+    counts: { ...noCounts(), ...(JSON.parse(String(row["counters"])) as ExecutionRecord["counts"]) },
     groups: [],
     attemptsNoted: 0,
     dirty: false,
@@ -88,6 +106,7 @@ function loadExecution(engine: Engine, row: Row): void {
   loadVerifications(engine, execution);
   loadChunks(engine, execution);
   for (const group of execution.groups) offer(group, engine.now);
+  return execution;
 }
 
 function loadGroup(engine: Engine, execution: ExecutionRecord, row: Row): void {
@@ -110,8 +129,7 @@ function loadGroup(engine: Engine, execution: ExecutionRecord, row: Row): void {
     counts: { ...noItems(), ...(JSON.parse(String(row["counters"])) as GroupRecord["counts"]) },
   });
   execution.groups.push(group);
-  group.pool.depth += groupDepth(group);
-  if (group.notBefore !== undefined) engine.model.delayedGroups.add(group);
+  engine.model.addGroup(group);
   if (array === undefined && group.counts.running > 0) loadRunningTasks(engine, group);
 }
 

@@ -10,7 +10,15 @@ import type { Failure } from "../../core/failure.ts";
 import type { ReadyLane } from "../../core/ready-queue.ts";
 import { ReadyQueue } from "../../core/ready-queue.ts";
 import type { ExecutionState, TaskState } from "../../core/states.ts";
-import type { ExecutionKind, LeaseRef, TaskGroup, VerificationReport, VerifyPlan, WorkerProfile } from "../contract.ts";
+import type {
+  ExecutionKind,
+  LeaseRef,
+  Pause,
+  TaskGroup,
+  VerificationReport,
+  VerifyPlan,
+  WorkerProfile,
+} from "../contract.ts";
 import type { Heap } from "../../util/heap.ts";
 
 /** Tasks per execution fit into this many bits of a task's id. */
@@ -45,6 +53,18 @@ export function noItems(): ItemCounts {
   return { blocked: 0, scheduled: 0, queued: 0, running: 0, completed: 0, failed: 0, skipped: 0 };
 }
 
+export interface ExecutionCounts extends ItemCounts {
+  lost: number;
+  retries: number;
+  refused: number;
+  /** Dead letters that `maxFailures` does not count: they stayed when the execution was run again. */
+  forgiven: number;
+}
+
+export function noCounts(): ExecutionCounts {
+  return { ...noItems(), lost: 0, retries: 0, refused: 0, forgiven: 0 };
+}
+
 export interface ExecutionRecord {
   readonly no: number;
   readonly id: string;
@@ -55,9 +75,12 @@ export interface ExecutionRecord {
   readonly maxFailures: number | undefined;
   readonly retentionMs: number;
   readonly verify: VerifyPlan | undefined;
+  readonly keepInputs: boolean;
   readonly meta: string | undefined;
   readonly createdAt: number;
   state: ExecutionState;
+  /** While it is paused. */
+  pause: Pause | undefined;
   open: boolean;
   parts: number;
   nextTask: number;
@@ -65,7 +88,7 @@ export interface ExecutionRecord {
   endedAt: number | undefined;
   firstFailure: Failure | undefined;
   verification: VerificationReport | undefined;
-  readonly counts: ItemCounts & { lost: number; retries: number; refused: number };
+  readonly counts: ExecutionCounts;
   readonly groups: GroupRecord[];
   /** Attempts remembered since the file was opened; prunes now and then. */
   attemptsNoted: number;
@@ -169,15 +192,22 @@ export interface LeaseRecord {
 
 export interface PoolRecord {
   readonly name: string;
-  paused: boolean;
+  /** While it is paused itself, whatever holds for all pools. */
+  pause: Pause | undefined;
   readonly ready: ReadyQueue<GroupRecord>;
   /** Replicas of verified chunks that wait for a worker that did not run the chunk yet. */
   readonly replicas: Set<ReplicaRecord>;
   /** Separate tasks that wait; an array counts as one. */
   depth: number;
-  /** Slots of the live sessions that serve it. */
+  /** Items by state of live executions; those that ended so, since the file was made. */
+  readonly items: ItemCounts;
+  /** Live sessions that serve it, and their slots. */
+  sessions: number;
   slots: number;
 }
+
+/** States of items that their pool counts only as long as they are in them. */
+const OPEN_STATES = ["blocked", "scheduled", "queued", "running"] as const;
 
 /** A sampled chunk whose copies are not all in. */
 export interface VerificationRecord {
@@ -207,6 +237,8 @@ export class Model {
   readonly sessionsByNo = new Map<number, SessionRecord>();
   readonly leases = new Map<LeaseKey, LeaseRecord>();
   readonly pools = new Map<string, PoolRecord>();
+  /** While all pools are paused, those to come included. */
+  allPaused: Pause | undefined;
   readonly verifications = new Map<string, VerificationRecord>();
   /** Groups that start later. */
   readonly delayedGroups = new Set<GroupRecord>();
@@ -219,7 +251,16 @@ export class Model {
   pool(name: string): PoolRecord {
     let pool = this.pools.get(name);
     if (pool === undefined) {
-      pool = { name, paused: false, ready: new ReadyQueue(this.#ageingMs), replicas: new Set(), depth: 0, slots: 0 };
+      pool = {
+        name,
+        pause: undefined,
+        ready: new ReadyQueue(this.#ageingMs),
+        replicas: new Set(),
+        depth: 0,
+        items: noItems(),
+        sessions: 0,
+        slots: 0,
+      };
       this.pools.set(name, pool);
     }
     return pool;
@@ -228,13 +269,26 @@ export class Model {
   addSession(session: SessionRecord): void {
     this.sessions.set(session.id, session);
     this.sessionsByNo.set(session.no, session);
-    for (const name of session.profile.pools) this.pool(name).slots += session.profile.slots;
+    this.#serve(session, 1);
   }
 
   removeSession(session: SessionRecord): void {
     this.sessions.delete(session.id);
     this.sessionsByNo.delete(session.no);
-    for (const name of session.profile.pools) this.pool(name).slots -= session.profile.slots;
+    this.#serve(session, -1);
+  }
+
+  #serve({ profile }: SessionRecord, sign: 1 | -1): void {
+    for (const name of new Set(profile.pools)) {
+      const pool = this.pool(name);
+      pool.sessions += sign;
+      pool.slots += sign * profile.slots;
+    }
+  }
+
+  /** Whether the pool may give out work. */
+  isOpen(pool: PoolRecord): boolean {
+    return this.allPaused === undefined && pool.pause === undefined;
   }
 
   addLease(lease: LeaseRecord): void {
@@ -254,25 +308,56 @@ export class Model {
     for (const group of execution.groups) {
       group.pool.ready.remove(group);
       this.delayedGroups.delete(group);
-      group.pool.depth -= groupDepth(group);
+      this.#count(group, -1);
     }
+  }
+
+  /** A group of a live execution, with the counts that it has. */
+  addGroup(group: GroupRecord): void {
+    if (group.notBefore !== undefined) this.delayedGroups.add(group);
+    this.#count(group, 1);
+  }
+
+  #count(group: GroupRecord, sign: 1 | -1): void {
+    const { pool, counts } = group;
+    pool.depth += sign * groupDepth(group);
+    for (const state of OPEN_STATES) pool.items[state] += sign * counts[state];
   }
 }
 
+/** Items of a pool leave one state for another. Those that have ended so before stay counted. */
+export function moveInPool({ items }: PoolRecord, { from, to, count }: ItemMove): void {
+  if ((OPEN_STATES as readonly string[]).includes(from)) items[from] -= count;
+  items[to] += count;
+}
+
+interface ItemMove {
+  readonly from: keyof ItemCounts;
+  readonly to: keyof ItemCounts;
+  readonly count: number;
+}
+
 /** What a group adds to its pool's depth. */
-export function groupDepth(group: GroupRecord): number {
+export function groupDepth(group: { readonly counts: ItemCounts; readonly array: unknown }): number {
   const { counts } = group;
   const waiting = counts.queued + counts.blocked + counts.scheduled;
   return group.array === undefined ? waiting : Math.min(1, waiting);
 }
 
 export function groupOf(execution: ExecutionRecord, task: number): GroupRecord | undefined {
-  const { groups } = execution;
+  return groupIn(execution.groups, task);
+}
+
+/** The group of a task among the groups of its execution, which are in order. */
+export function groupIn<G extends { readonly first: number; readonly count: number }>(
+  groups: readonly G[],
+  task: number,
+): G | undefined {
   let low = 0;
   let high = groups.length - 1;
   while (low <= high) {
     const middle = (low + high) >> 1;
-    const group = groups[middle] as GroupRecord;
+    const group = groups[middle] as G;
     if (task < group.first) high = middle - 1;
     else if (task >= group.first + group.count) low = middle + 1;
     else return group;

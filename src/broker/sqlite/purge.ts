@@ -2,13 +2,14 @@
 import type { DutyParams, DutyReply } from "../contract.ts";
 import type { Engine } from "./engine.ts";
 import { TASK_ID_SPAN } from "./model.ts";
+import { purgeState } from "./state-purge.ts";
 
 export function purge(engine: Engine, { limit }: DutyParams): DutyReply {
   const { db, now, settings } = engine;
   const row = db.get("SELECT no FROM executions WHERE purge_at <= ? ORDER BY purge_at LIMIT 1", now);
   if (row !== undefined) return { handled: purgeExecution(engine, Number(row["no"]), limit), more: true };
   const before = now - settings.retentionMs;
-  const handled =
+  let handled =
     db.run(
       "DELETE FROM sessions WHERE no IN (SELECT no FROM sessions WHERE state IN ('left', 'lost') AND seen_at <= ? LIMIT ?)",
       before,
@@ -19,6 +20,7 @@ export function purge(engine: Engine, { limit }: DutyParams): DutyReply {
       before,
       limit,
     );
+  if (handled < limit) handled += purgeState(engine, limit - handled);
   const nextAt = db.get("SELECT min(purge_at) AS at FROM executions WHERE purge_at IS NOT NULL")?.["at"];
   return { handled, more: handled >= limit, ...(typeof nextAt === "number" ? { nextAt } : {}) };
 }

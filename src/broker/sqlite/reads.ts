@@ -5,25 +5,30 @@
  * that event already read`, so a page may end within an event.
  */
 import { isExecutionEnded } from "../../core/states.ts";
-import type {
-  BrokerEvent,
-  EventChange,
-  ReadEventsParams,
-  ReadEventsReply,
-  ReadResultsParams,
-  ReadResultsReply,
-  ResultRow,
+import {
+  type BrokerEvent,
+  type EventChange,
+  FROM_NOW,
+  type ReadEventsParams,
+  type ReadEventsReply,
+  type ReadResultsParams,
+  type ReadResultsReply,
+  type ResultRow,
 } from "../contract.ts";
 import { MAX_REPLY_PAYLOAD } from "../limits.ts";
 import type { Row } from "./database.ts";
 import type { Engine } from "./engine.ts";
 import type { EventEntry } from "./journal.ts";
-import { TASK_ID_SPAN } from "./model.ts";
+import { COMPLETED, TASK_ID_SPAN } from "./model.ts";
 import { executionRow } from "./views.ts";
 
 const ENTRIES_PER_EVENT = 1_024;
 
 export function readEvents(engine: Engine, params: ReadEventsParams): ReadEventsReply {
+  if (params.cursor === FROM_NOW) {
+    if (params.executionId !== undefined) executionRow(engine, params.executionId);
+    return { events: [], cursor: lastCursor(engine) };
+  }
   const rows =
     params.executionId === undefined
       ? engine.db.all(
@@ -40,6 +45,11 @@ export function readEvents(engine: Engine, params: ReadEventsParams): ReadEvents
         );
   const events = rows.map(event);
   return { events, cursor: events.at(-1)?.cursor ?? params.cursor };
+}
+
+/** Of the newest event that was written, be it kept or not. */
+export function lastCursor(engine: Engine): number {
+  return Number(engine.db.get("SELECT seq FROM sqlite_sequence WHERE name = 'events'")?.["seq"] ?? 0);
 }
 
 function event(row: Row): BrokerEvent {
@@ -72,7 +82,13 @@ export function readResults(engine: Engine, params: ReadResultsParams): ReadResu
     const entries = named.length === 0 ? change.tasks : named;
     const base = Number(row["cursor"]) * ENTRIES_PER_EVENT;
     for (let at = Math.max(0, from - base); at < entries.length && !isFull(); at += 1) {
-      const result = resultRow(engine, { no, entry: entries[at] as EventEntry, worker: change.worker ?? "" }, params);
+      const place = {
+        no,
+        entry: entries[at] as EventEntry,
+        worker: change.worker ?? "",
+        cursor: Number(row["cursor"]),
+      };
+      const result = resultRow(engine, place, params);
       if (result !== undefined) {
         rows.push(result);
         room -= textLength(result);
@@ -92,14 +108,19 @@ interface ResultPlace {
   readonly no: number;
   readonly entry: EventEntry;
   readonly worker: string;
+  /** Of the event that names it. */
+  readonly cursor: number;
 }
 
+/** Undefined where the result was taken back since. */
 function resultRow(engine: Engine, place: ResultPlace, params: ReadResultsParams): ResultRow | undefined {
-  const { no, entry, worker } = place;
+  const { no, entry, worker, cursor } = place;
   if (typeof entry === "number") {
     const row = engine.db.get(
-      "SELECT result, attempt, duration_ms, at FROM tasks WHERE id = ?",
+      "SELECT result, attempt, duration_ms, at FROM tasks WHERE id = ? AND state = ? AND coalesce(taken_back, 0) < ?",
       no * TASK_ID_SPAN + entry,
+      COMPLETED,
+      cursor,
     );
     if (row === undefined) return undefined;
     const result = params.partialsOnly === true ? {} : { result: (row["result"] as string | null) ?? "null" };

@@ -6,10 +6,21 @@
  * chunks that are out, handed back or dead have a row in `chunks`, only committed ones in `results`.
  */
 
+import { FAILED } from "./model.ts";
+import { STATE_SCHEMA } from "./state-schema.ts";
+
 /** Stored in `PRAGMA user_version`. A database with a higher number is refused (STORE_TOO_NEW). */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 /** Stored in `PRAGMA application_id`: "HOLD". */
 export const APPLICATION_ID = 0x484f4c44;
+
+/** What is a dead letter; queries that ask for them must say it in these words to be answered from the index. */
+export const IS_LETTER = `state = ${FAILED} AND discarded = 0`;
+
+const LETTERS = `
+CREATE INDEX tasks_letters ON tasks (id) WHERE ${IS_LETTER};
+CREATE INDEX chunks_letters ON chunks (execution, task, start) WHERE ${IS_LETTER};
+`;
 
 export const SCHEMA = `
 CREATE TABLE meta (
@@ -32,6 +43,9 @@ CREATE TABLE executions (
   max_failures INTEGER,
   retention_ms INTEGER NOT NULL,
   verify TEXT,
+  keep_inputs INTEGER NOT NULL DEFAULT 0,
+  paused_by TEXT,
+  paused_at INTEGER,              -- while it is paused
   meta TEXT,
   counters TEXT NOT NULL,         -- JSON, see model.ts
   first_failure TEXT,
@@ -75,7 +89,9 @@ CREATE TABLE tasks (
   input TEXT,
   result TEXT,
   duration_ms REAL,
-  failure TEXT
+  failure TEXT,
+  discarded INTEGER NOT NULL DEFAULT 0, -- 1: a dead letter that was struck off
+  taken_back INTEGER              -- results told by events up to this cursor do not count any more
 );
 CREATE INDEX tasks_due ON tasks (not_before) WHERE not_before IS NOT NULL;
 
@@ -101,6 +117,7 @@ CREATE TABLE chunks (
   at INTEGER NOT NULL,
   not_before INTEGER,
   failure TEXT,
+  discarded INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (execution, task, start, replica)
 ) WITHOUT ROWID;
 CREATE INDEX chunks_due ON chunks (not_before) WHERE not_before IS NOT NULL;
@@ -177,8 +194,12 @@ CREATE TABLE events (
 CREATE INDEX events_execution ON events (execution, cursor);
 
 CREATE TABLE pools (
-  name TEXT PRIMARY KEY,
-  paused INTEGER NOT NULL
+  name TEXT PRIMARY KEY,          -- "*": all pools, those to come included
+  paused INTEGER NOT NULL,
+  paused_by TEXT,
+  paused_at INTEGER,
+  completed INTEGER NOT NULL DEFAULT 0, -- items that ended so since the file was made
+  failed INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
 CREATE TABLE leaders (
@@ -187,4 +208,24 @@ CREATE TABLE leaders (
   term INTEGER NOT NULL,
   expires_at INTEGER NOT NULL
 ) WITHOUT ROWID;
-`;
+${LETTERS}
+${STATE_SCHEMA}`;
+
+/** Steering: who paused what, inputs kept for reruns, letters discarded, totals of pools. */
+const STEERING = `
+ALTER TABLE executions ADD COLUMN keep_inputs INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE executions ADD COLUMN paused_by TEXT;
+ALTER TABLE executions ADD COLUMN paused_at INTEGER;
+UPDATE executions SET paused_at = unixepoch() * 1000 WHERE state = 'paused';
+ALTER TABLE tasks ADD COLUMN discarded INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tasks ADD COLUMN taken_back INTEGER;
+ALTER TABLE chunks ADD COLUMN discarded INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE pools ADD COLUMN paused_by TEXT;
+ALTER TABLE pools ADD COLUMN paused_at INTEGER;
+ALTER TABLE pools ADD COLUMN completed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE pools ADD COLUMN failed INTEGER NOT NULL DEFAULT 0;
+UPDATE pools SET paused_at = unixepoch() * 1000 WHERE paused = 1;
+${LETTERS}`;
+
+/** What brings a file from the version before to this one. A new file has all of it from SCHEMA. */
+export const MIGRATIONS: ReadonlyMap<number, readonly string[]> = new Map([[2, [STATE_SCHEMA, STEERING]]]);

@@ -3,7 +3,7 @@
  *
  * Calls that change something become operations of the group commit (group-commit.ts), which runs
  * the transitions (submit.ts, claim.ts, commit.ts, reconcile.ts, sessions.ts, control.ts, timers.ts,
- * purge.ts, verification.ts) on file and memory together. Reads go to the file directly.
+ * purge.ts, verification.ts, state.ts) on file and memory together. Reads go to the file directly.
  *
  * When the process is killed, the file holds everything that was acknowledged; the next owner loads
  * it and goes on. Workers keep their sessions, and what they run, if they find the new owner before
@@ -11,27 +11,33 @@
  */
 import { HoldfastError } from "../../errors/index.ts";
 import type { Clock } from "../../util/clock.ts";
-import type * as contract from "../contract.ts";
-import { checkClaim, checkHeld, checkOutcomes, checkPage } from "../check-call.ts";
+import * as contract from "../contract.ts";
+import { checkClaim, checkHeld, checkLetters, checkOutcomes, checkPage, checkProfile } from "../check-call.ts";
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from "../settings.ts";
 import { claim, mightClaim } from "./claim.ts";
 import { commitOutcomes } from "./commit.ts";
-import { cancel, pause, resume, setPoolPaused } from "./control.ts";
+import { cancel, pause, pausePool, resume, resumePool } from "./control.ts";
 import { Database } from "./database.ts";
 import { Engine } from "./engine.ts";
+import { explainTask } from "./explain.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { lead } from "./lead.ts";
+import { listDeadLetters } from "./letters.ts";
 import { load } from "./load.ts";
 import type { SessionRecord } from "./model.ts";
 import { purge } from "./purge.ts";
 import { readEvents, readResults } from "./reads.ts";
 import { reconcile } from "./reconcile.ts";
+import { discard, retry } from "./replay.ts";
+import { rerun } from "./rerun.ts";
+import { SharedState } from "./state.ts";
 import { closeSession, directives, drainSession, openSession, reapSessions } from "./sessions.ts";
 import { extend, submit } from "./submit.ts";
 import { promoteDue, reapOverdue } from "./timers.ts";
 import { judge, pendingVerifications } from "./verification.ts";
 import * as views from "./views.ts";
 import { Waiters } from "./waiters.ts";
+import { listPools, listSessions, poolNamed } from "./worker-views.ts";
 
 export interface SqliteBrokerOptions {
   /** Path of the database, or `:memory:`. */
@@ -58,6 +64,7 @@ export class SqliteBroker implements contract.Broker {
   readonly #commits: GroupCommit;
   readonly #claims: Waiters<contract.ClaimReply>;
   readonly #reads: Waiters<unknown>;
+  readonly #state: SharedState;
   #closed = false;
 
   constructor(options: SqliteBrokerOptions) {
@@ -80,6 +87,7 @@ export class SqliteBroker implements contract.Broker {
       committed: () => this.#committed(),
       rebuild: () => this.#rebuild(),
     });
+    this.#state = new SharedState({ engine: this.#engine, clock, change: (run) => this.#change(run) });
   }
 
   // ── Transactions ────────────────────────────────────────────────────────────────────────────
@@ -89,12 +97,14 @@ export class SqliteBroker implements contract.Broker {
   #finish(): void {
     this.#engine.endFailed();
     this.#claims.serve();
+    this.#state.waits.serve();
     this.#engine.settle();
     this.#wroteEvents = this.#engine.journal.write(this.#db, this.#engine.now);
   }
 
   #committed(): void {
     this.#claims.answer();
+    this.#state.waits.answer();
     if (!this.#wroteEvents) return;
     this.#reads.serve();
     this.#reads.answer();
@@ -102,6 +112,7 @@ export class SqliteBroker implements contract.Broker {
 
   #rebuild(): void {
     this.#claims.forget();
+    this.#state.waits.forget();
     const seen = new Map([...this.#engine.model.sessions].map(([id, session]) => [id, session.seenAt]));
     load(this.#engine, seen);
   }
@@ -129,14 +140,14 @@ export class SqliteBroker implements contract.Broker {
     return this.#change(() => extend(this.#engine, params));
   }
 
-  async pause({ executionId }: { readonly executionId: string }): Promise<contract.ExecutionView> {
-    await this.#change(() => pause(this.#engine, executionId));
-    return this.getExecution({ executionId });
+  async pause(params: contract.SteerParams): Promise<contract.ExecutionView> {
+    await this.#change(() => pause(this.#engine, params));
+    return this.getExecution(params);
   }
 
-  async resume({ executionId }: { readonly executionId: string }): Promise<contract.ExecutionView> {
-    await this.#change(() => resume(this.#engine, executionId));
-    return this.getExecution({ executionId });
+  async resume(params: contract.SteerParams): Promise<contract.ExecutionView> {
+    await this.#change(() => resume(this.#engine, params));
+    return this.getExecution(params);
   }
 
   async cancel(params: { readonly executionId: string; readonly reason?: string }): Promise<contract.ExecutionView> {
@@ -144,17 +155,37 @@ export class SqliteBroker implements contract.Broker {
     return this.getExecution(params);
   }
 
-  pausePool({ pool }: { readonly pool: string }): Promise<contract.PoolView> {
-    return this.#change(() => views.poolView(this.#engine, setPoolPaused(this.#engine, pool, true)));
+  async pausePool(params: contract.SteerPoolParams): Promise<contract.PoolView> {
+    await this.#change(() => pausePool(this.#engine, params));
+    return poolNamed(this.#engine, params.pool);
   }
 
-  resumePool({ pool }: { readonly pool: string }): Promise<contract.PoolView> {
-    return this.#change(() => views.poolView(this.#engine, setPoolPaused(this.#engine, pool, false)));
+  async resumePool(params: contract.SteerPoolParams): Promise<contract.PoolView> {
+    await this.#change(() => resumePool(this.#engine, params));
+    return poolNamed(this.#engine, params.pool);
+  }
+
+  async retry(params: contract.LettersParams): Promise<contract.LettersReply> {
+    checkLetters(params);
+    const changed = await this.#change(() => retry(this.#engine, params));
+    return { changed, execution: await this.getExecution(params) };
+  }
+
+  async discard(params: contract.LettersParams): Promise<contract.LettersReply> {
+    checkLetters(params);
+    const changed = await this.#change(() => discard(this.#engine, params));
+    return { changed, execution: await this.getExecution(params) };
+  }
+
+  async rerun(params: contract.RerunParams): Promise<contract.RerunReply> {
+    const reset = await this.#change(() => rerun(this.#engine, params));
+    return { reset, execution: await this.getExecution(params) };
   }
 
   // ── Working ─────────────────────────────────────────────────────────────────────────────────
 
-  openSession(profile: contract.WorkerProfile): Promise<contract.OpenSessionReply> {
+  async openSession(profile: contract.WorkerProfile): Promise<contract.OpenSessionReply> {
+    checkProfile(profile);
     return this.#change(() => openSession(this.#engine, profile), false);
   }
 
@@ -233,11 +264,8 @@ export class SqliteBroker implements contract.Broker {
     return this.#read(() => ({ tasks: views.listTasks(this.#engine, checkPage("listTasks", params)) }));
   }
 
-  listDeadLetters(params: {
-    readonly executionId: string;
-    readonly limit: number;
-  }): Promise<{ letters: readonly contract.DeadLetter[] }> {
-    return this.#read(() => ({ letters: views.listDeadLetters(this.#engine, checkPage("listDeadLetters", params)) }));
+  listDeadLetters(params: contract.ListDeadLettersParams): Promise<contract.ListDeadLettersReply> {
+    return this.#read(() => listDeadLetters(this.#engine, checkPage("listDeadLetters", params)));
   }
 
   listAttempts(params: {
@@ -248,20 +276,22 @@ export class SqliteBroker implements contract.Broker {
     return this.#read(() => ({ attempts: views.listAttempts(this.#engine, checkPage("listAttempts", params)) }));
   }
 
-  listSessions(params: { readonly limit: number }): Promise<{ sessions: readonly contract.SessionView[] }> {
-    return this.#read(() => ({ sessions: views.listSessions(this.#engine, checkPage("listSessions", params)) }));
+  listSessions(params: contract.ListSessionsParams): Promise<contract.ListSessionsReply> {
+    return this.#read(() => listSessions(this.#engine, checkPage("listSessions", params)));
   }
 
   listPools(): Promise<{ pools: readonly contract.PoolView[] }> {
-    return this.#read(() => ({
-      pools: [...this.#engine.model.pools.values()].map((pool) => views.poolView(this.#engine, pool)),
-    }));
+    return this.#read(() => ({ pools: listPools(this.#engine) }));
+  }
+
+  explainTask(params: { readonly executionId: string; readonly task: number }): Promise<contract.TaskFacts> {
+    return this.#read(() => explainTask(this.#engine, params));
   }
 
   readEvents(params: contract.ReadEventsParams): Promise<contract.ReadEventsReply> {
     return this.#readOrWait(params.waitMs, () => {
       const reply = readEvents(this.#engine, checkPage("readEvents", params));
-      return { reply, isNews: reply.events.length > 0 };
+      return { reply, isNews: reply.events.length > 0 || params.cursor === contract.FROM_NOW };
     });
   }
 
@@ -288,6 +318,62 @@ export class SqliteBroker implements contract.Broker {
       giveUp: () => (this.#closed ? reply : read().reply),
     });
     return answer as Promise<T>;
+  }
+
+  // ── Shared state ────────────────────────────────────────────────────────────────────────────
+
+  acquireLock(params: contract.AcquireLockParams): Promise<contract.AcquireLockReply> {
+    return this.#state.acquireLock(params);
+  }
+
+  extendLock(params: contract.ExtendLockParams): Promise<contract.LockGrant> {
+    return this.#state.extendLock(params);
+  }
+
+  releaseLock(params: contract.ReleaseLockParams): Promise<{ released: boolean }> {
+    return this.#state.releaseLock(params);
+  }
+
+  readLock(params: { readonly lock: string }): Promise<{ lock?: contract.LockView }> {
+    return this.#read(() => this.#state.readLock(params));
+  }
+
+  listLocks(params: contract.ListLocksParams): Promise<contract.ListLocksReply> {
+    return this.#read(() => this.#state.listLocks(params));
+  }
+
+  writeValue(params: contract.WriteValueParams): Promise<{ version: number; expiresAt?: number }> {
+    return this.#state.writeValue(params);
+  }
+
+  readValue(params: { readonly key: string }): Promise<{ value?: contract.ValueView }> {
+    return this.#read(() => this.#state.readValue(params));
+  }
+
+  deleteValue(params: contract.DeleteValueParams): Promise<{ deleted: boolean }> {
+    return this.#state.deleteValue(params);
+  }
+
+  listValues(params: contract.ListValuesParams): Promise<contract.ListValuesReply> {
+    return this.#read(() => this.#state.listValues(params));
+  }
+
+  saveCheckpoint(params: contract.SaveCheckpointParams): Promise<{ version: number }> {
+    return this.#state.saveCheckpoint(params);
+  }
+
+  readCheckpoint(params: contract.ReadCheckpointParams): Promise<{ checkpoint?: contract.CheckpointView }> {
+    return this.#read(() => this.#state.readCheckpoint(params));
+  }
+
+  listCheckpoints(
+    params: contract.ListCheckpointsParams,
+  ): Promise<{ checkpoints: readonly contract.CheckpointInfo[] }> {
+    return this.#read(() => this.#state.listCheckpoints(params));
+  }
+
+  deleteCheckpoints(params: contract.DeleteCheckpointsParams): Promise<{ deleted: number }> {
+    return this.#state.deleteCheckpoints(params);
   }
 
   // ── Duties ──────────────────────────────────────────────────────────────────────────────────
@@ -326,6 +412,7 @@ export class SqliteBroker implements contract.Broker {
     if (this.#closed) return;
     this.#commits.close();
     this.#claims.close();
+    this.#state.waits.close();
     this.#closed = true;
     this.#reads.close();
     this.#db.close();

@@ -9,16 +9,14 @@ import { checkExtension, checkSubmissions } from "../check-submission.ts";
 import type { ExtendParams, Submission, SubmitParams, SubmitReceipt, TaskGroup, TaskList } from "../contract.ts";
 import { fingerprint } from "../fingerprint.ts";
 import type { Engine } from "./engine.ts";
+import { parentState } from "./dependents.ts";
 import { offer } from "./lanes.ts";
 import {
   BLOCKED,
-  COMPLETED,
   type ExecutionRecord,
-  FAILED,
   type GroupRecord,
-  groupDepth,
-  groupOf,
   type ItemCounts,
+  noCounts,
   noItems,
   QUEUED,
   SKIPPED,
@@ -67,10 +65,11 @@ function create(engine: Engine, submission: Submission): ExecutionRecord {
   const { db, model, now } = engine;
   const id = engine.newId();
   const retentionMs = submission.retentionMs ?? engine.settings.retentionMs;
-  const counts = { ...noItems(), lost: 0, retries: 0, refused: 0 };
+  const counts = noCounts();
   const no = db.insert(
     `INSERT INTO executions (id, key, fingerprint, name, kind, state, priority, open, parts, next_task, max_failures,
-       retention_ms, verify, meta, counters, created_at) VALUES (?, ?, ?, ?, ?, 'pending', ?, ?, 0, 0, ?, ?, ?, ?, ?, ?)`,
+       retention_ms, verify, keep_inputs, meta, counters, created_at)
+     VALUES (?, ?, ?, ?, ?, 'pending', ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?)`,
     id,
     submission.key ?? null,
     fingerprint(submission),
@@ -81,6 +80,7 @@ function create(engine: Engine, submission: Submission): ExecutionRecord {
     submission.maxFailures ?? null,
     retentionMs,
     submission.verify === undefined ? null : JSON.stringify(submission.verify),
+    submission.keepInputs === true ? 1 : 0,
     submission.meta ?? null,
     JSON.stringify(counts),
     now,
@@ -95,9 +95,11 @@ function create(engine: Engine, submission: Submission): ExecutionRecord {
     maxFailures: submission.maxFailures,
     retentionMs,
     verify: submission.verify,
+    keepInputs: submission.keepInputs === true,
     meta: submission.meta,
     createdAt: now,
     state: "pending",
+    pause: undefined,
     open: submission.open === true,
     parts: 0,
     nextTask: 0,
@@ -192,9 +194,8 @@ function addGroup(engine: Engine, execution: ExecutionRecord, definition: TaskGr
   insertGroup(engine, group);
   if (work.kind === "array") count(group, notBefore === undefined ? "queued" : "scheduled", work.length);
   else insertTasks(engine, group, work);
-  group.pool.depth += groupDepth(group);
+  engine.model.addGroup(group);
   group.dirty = true;
-  if (notBefore !== undefined) engine.model.delayedGroups.add(group);
   offer(group, engine.now);
 }
 
@@ -242,7 +243,7 @@ function insertLinked(
   link: { task: number; input: string; parents: readonly number[] },
 ): void {
   const { execution } = group;
-  const states = link.parents.map((parent) => parentState(engine, execution, parent));
+  const states = link.parents.map((parent) => parentState(engine.db, execution, parent));
   const waitingOn = states.filter((state) => state === "open").length;
   const isSkipped = states.includes("dead");
   const state = isSkipped ? SKIPPED : waitingOn > 0 ? BLOCKED : QUEUED;
@@ -263,19 +264,6 @@ function insertLinked(
   }
   const ready = group.notBefore === undefined ? "queued" : "scheduled";
   count(group, state === SKIPPED ? "skipped" : state === BLOCKED ? "blocked" : ready, 1);
-}
-
-/** A parent of an earlier part may have ended already. */
-function parentState(engine: Engine, execution: ExecutionRecord, parent: number): "open" | "completed" | "dead" {
-  const group = groupOf(execution, parent);
-  if (group?.array !== undefined) {
-    const { counts } = group;
-    if (counts.queued + counts.running + counts.scheduled > 0) return "open";
-    return counts.failed === 0 ? "completed" : "dead";
-  }
-  const state = engine.db.get("SELECT state FROM tasks WHERE id = ?", taskId(execution, parent))?.["state"];
-  if (state === COMPLETED) return "completed";
-  return state === FAILED || state === SKIPPED ? "dead" : "open";
 }
 
 function count(group: GroupRecord, state: "queued" | "scheduled" | "blocked" | "skipped", items: number): void {

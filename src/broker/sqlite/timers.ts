@@ -67,15 +67,16 @@ function promoteChunks(engine: Engine, limit: number): number {
       Number(row["start"]),
       Number(row["end"]),
     ];
+    const execution = engine.model.executions.get(no);
+    const group = execution === undefined ? undefined : groupOf(execution, task);
     engine.db.run(
-      "UPDATE chunks SET state = ?, not_before = NULL WHERE execution = ? AND task = ? AND start = ? AND replica = 0",
-      QUEUED,
+      `UPDATE chunks SET state = iif(?, ${QUEUED}, state), not_before = NULL
+       WHERE execution = ? AND task = ? AND start = ? AND replica = 0`,
+      group === undefined ? 0 : 1,
       no,
       task,
       start,
     );
-    const execution = engine.model.executions.get(no);
-    const group = execution === undefined ? undefined : groupOf(execution, task);
     if (execution === undefined || group === undefined) continue;
     engine.move(group, { from: "scheduled", to: "queued", items: end - start });
     engine.journal.tasks(execution, { state: "queued", entry: [task, start, end], reason: "due" });

@@ -1,29 +1,23 @@
 /** What people and programs look at: rows of the file as the contract's views. Reads change nothing. */
-import type { Failure } from "../../core/failure.ts";
 import { isExecutionEnded, isTaskEnded } from "../../core/states.ts";
 import { HoldfastError } from "../../errors/index.ts";
 import type {
   AttemptLog,
   Counters,
-  DeadLetter,
   ExecutionView,
   ListExecutionsParams,
   ListExecutionsReply,
   ListTasksParams,
-  PoolView,
-  SessionView,
   TaskView,
-  WorkerProfile,
 } from "../contract.ts";
 import type { Row } from "./database.ts";
 import type { Engine } from "./engine.ts";
+import { pauseOf } from "./load.ts";
 import {
   BLOCKED,
-  FAILED,
   type GroupSpec,
   type ItemCounts,
   noItems,
-  type PoolRecord,
   QUEUED,
   RUNNING,
   SCHEDULED,
@@ -54,6 +48,7 @@ export function executionView(row: Row): ExecutionView {
     ...optional("key", row["key"]),
     ...optional("startedAt", row["started_at"]),
     ...optional("endedAt", row["ended_at"]),
+    ...(state === "paused" ? { paused: pauseOf(row) } : {}),
     ...optional("meta", row["meta"]),
     ...parsed("verification", row["verification"]),
     ...parsed("firstFailure", row["first_failure"]),
@@ -69,33 +64,48 @@ function counters(counts: ItemCounts, hasEnded: boolean): Counters {
   return { total, blocked: 0, scheduled: 0, queued: 0, running: 0, completed, failed, cancelled: open, skipped };
 }
 
-function optional(name: string, value: unknown): Record<string, unknown> {
+export function optional(name: string, value: unknown): Record<string, unknown> {
   return value === null || value === undefined ? {} : { [name]: value };
 }
 
-function parsed(name: string, value: unknown): Record<string, unknown> {
+export function parsed(name: string, value: unknown): Record<string, unknown> {
   return typeof value === "string" ? { [name]: JSON.parse(value) as unknown } : {};
 }
 
 export function listExecutions(engine: Engine, params: ListExecutionsParams): ListExecutionsReply {
-  const states = params.states ?? [];
-  const prefix = params.idPrefix ?? "";
+  const { states = [], kinds = [], name = "", idPrefix = "", order = "newest" } = params;
+  const after = placeOf(params.after) ?? (order === "newest" ? Number.MAX_SAFE_INTEGER : 0);
+  const which = `(?1 = '[]' OR state IN (SELECT value FROM json_each(?1)))
+    AND (?2 = '[]' OR kind IN (SELECT value FROM json_each(?2)))
+    AND instr(name, ?3) > 0 AND substr(id, 1, length(?4)) = ?4`;
+  const place = order === "newest" ? "no < ?5 ORDER BY no DESC" : "no > ?5 ORDER BY no";
   const rows = engine.db.all(
-    `SELECT * FROM executions
-     WHERE (?1 = '[]' OR state IN (SELECT value FROM json_each(?1))) AND substr(id, 1, length(?2)) = ?2
-       AND no < coalesce((SELECT no FROM executions WHERE id = ?3), 9007199254740991)
-     ORDER BY no DESC LIMIT ?4`,
+    `SELECT * FROM executions WHERE ${which} AND ${place} LIMIT ?6`,
     JSON.stringify(states),
-    prefix,
-    params.before ?? null,
+    JSON.stringify(kinds),
+    name,
+    idPrefix,
+    after,
     params.limit + 1,
   );
   const page = rows.slice(0, params.limit);
   const last = page.at(-1);
   return {
     executions: page.map(executionView),
-    ...(rows.length > params.limit && last !== undefined ? { next: String(last["id"]) } : {}),
+    ...(rows.length > params.limit && last !== undefined ? { next: String(last["no"]) } : {}),
   };
+}
+
+/** The number of an execution, which stays a place in the list when the execution is gone. */
+function placeOf(after: string | undefined): number | undefined {
+  if (after === undefined) return undefined;
+  const place = Number(after);
+  if (Number.isSafeInteger(place)) return place;
+  throw new HoldfastError("INVALID_REQUEST", {
+    method: "listExecutions",
+    path: "after",
+    problem: `is ${after}, which no reply has given as next`,
+  });
 }
 
 // ── Tasks ─────────────────────────────────────────────────────────────────────────────────────
@@ -123,6 +133,11 @@ export function listTasks(engine: Engine, params: ListTasksParams): TaskView[] {
   return tasks;
 }
 
+/** What the leases of a group share, from its row. */
+export function groupSpec(group: Row): GroupSpec {
+  return JSON.parse(String(group["spec"])) as GroupSpec;
+}
+
 interface SeparateTasks {
   readonly group: Row;
   readonly no: number;
@@ -143,7 +158,7 @@ function separateTasks(engine: Engine, { group, no, hasEnded, params, from }: Se
     JSON.stringify(wanted),
     params.limit,
   );
-  const spec = JSON.parse(String(group["spec"])) as GroupSpec;
+  const spec = groupSpec(group);
   return rows.map((row) => taskView({ row, spec, base, executionId: params.executionId, hasEnded, isDelayed }));
 }
 
@@ -192,7 +207,7 @@ function taskView({ row, spec, base, executionId, hasEnded, isDelayed }: StoredT
 }
 
 function arrayTask({ group, executionId, hasEnded }: { group: Row; executionId: string; hasEnded: boolean }): TaskView {
-  const spec = JSON.parse(String(group["spec"])) as GroupSpec;
+  const spec = groupSpec(group);
   const counts = { ...noItems(), ...(JSON.parse(String(group["counters"])) as ItemCounts) };
   return {
     executionId,
@@ -214,46 +229,6 @@ function arrayState(counts: ItemCounts, hasEnded: boolean): TaskView["state"] {
   if (counts.queued > 0) return "queued";
   if (counts.scheduled > 0) return "scheduled";
   return counts.failed > 0 ? "failed" : "completed";
-}
-
-export function listDeadLetters(
-  engine: Engine,
-  params: { readonly executionId: string; readonly limit: number },
-): DeadLetter[] {
-  const no = Number(executionRow(engine, params.executionId)["no"]);
-  const base = no * TASK_ID_SPAN;
-  const tasks = engine.db.all(
-    "SELECT id, failures, losses, failure, at FROM tasks WHERE id >= ? AND id < ? AND state = ? ORDER BY id LIMIT ?",
-    base,
-    base + TASK_ID_SPAN,
-    FAILED,
-    params.limit,
-  );
-  const chunks = engine.db.all(
-    "SELECT * FROM chunks WHERE execution = ? AND state = ? ORDER BY task, start LIMIT ?",
-    no,
-    FAILED,
-    params.limit,
-  );
-  const letters = [
-    ...tasks.map((row) => ({ task: Number(row["id"]) - base, ...deadLetter(row) })),
-    ...chunks.map((row) => ({
-      task: Number(row["task"]),
-      start: Number(row["start"]),
-      end: Number(row["end"]),
-      ...deadLetter(row),
-    })),
-  ];
-  return letters.slice(0, params.limit).map((letter) => ({ executionId: params.executionId, ...letter }));
-}
-
-function deadLetter(row: Row): Pick<DeadLetter, "failures" | "losses" | "failure" | "at"> {
-  return {
-    failures: Number(row["failures"]),
-    losses: Number(row["losses"]),
-    failure: JSON.parse(String(row["failure"])) as Failure,
-    at: Number(row["at"]),
-  };
 }
 
 export function listAttempts(
@@ -282,50 +257,4 @@ export function listAttempts(
         ...parsed("output", row["output"]),
       }) as AttemptLog,
   );
-}
-
-// ── Workers and pools ─────────────────────────────────────────────────────────────────────────
-
-/** Live sessions first, then those that ended last. */
-export function listSessions(engine: Engine, { limit }: { readonly limit: number }): SessionView[] {
-  const live = [...engine.model.sessions.values()].map((session): SessionView => ({
-    ...session.profile,
-    session: session.id,
-    state: session.draining ? "draining" : "live",
-    openedAt: session.openedAt,
-    lastSeenAt: session.seenAt,
-    leases: session.leases.size,
-    completed: session.completed,
-  }));
-  if (live.length >= limit) return live.slice(0, limit);
-  const ended = engine.db.all(
-    "SELECT * FROM sessions WHERE state IN ('left', 'lost') ORDER BY no DESC LIMIT ?",
-    limit - live.length,
-  );
-  return [...live, ...ended.map(endedSession)];
-}
-
-function endedSession(row: Row): SessionView {
-  return {
-    ...(JSON.parse(String(row["profile"])) as WorkerProfile),
-    session: String(row["id"]),
-    state: String(row["state"]) as SessionView["state"],
-    openedAt: Number(row["opened_at"]),
-    lastSeenAt: Number(row["seen_at"]),
-    leases: 0,
-    completed: Number(row["completed"]),
-  };
-}
-
-export function poolView(engine: Engine, pool: PoolRecord): PoolView {
-  let [queued, running, sessions] = [0, 0, 0];
-  for (const execution of engine.model.executions.values()) {
-    for (const group of execution.groups) {
-      if (group.pool !== pool) continue;
-      queued += group.counts.queued;
-      running += group.counts.running;
-    }
-  }
-  for (const session of engine.model.sessions.values()) if (session.profile.pools.includes(pool.name)) sessions += 1;
-  return { pool: pool.name, paused: pool.paused, queued, running, sessions };
 }

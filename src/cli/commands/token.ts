@@ -115,7 +115,7 @@ function madeLines({ out, clock }: CliContext, made: MadeToken): string[] {
       ["Id", made.id],
       ["Name", printable(made.name)],
       ["Role", made.role],
-      ["Pools", made.role === "worker" ? (made.pools ?? ["all"]).join(", ") : "does not matter"],
+      ...(made.role === "worker" ? [["Pools", (made.pools ?? ["all"]).join(", ")] as const] : []),
       ["Expires", expiryOf(made, clock.now())],
     ]),
     "",

@@ -18,13 +18,13 @@ export const viewCases: CaseGroup = {
           if (count % 2 === 0) await world.advance(1);
         }
         const seen: string[] = [];
-        let before: string | undefined;
+        let after: string | undefined;
         do {
-          const page = await world.broker.listExecutions({ limit: 3, ...(before === undefined ? {} : { before }) });
+          const page = await world.broker.listExecutions({ limit: 3, ...(after === undefined ? {} : { after }) });
           assert.ok(page.executions.length <= 3);
           seen.push(...page.executions.map((view) => view.executionId));
-          before = page.next;
-        } while (before !== undefined);
+          after = page.next;
+        } while (after !== undefined);
         assert.deepEqual(seen, ids);
       },
     },
@@ -165,17 +165,23 @@ export const viewCases: CaseGroup = {
         const worker = await world.join({ pools: ["default", "qa"] });
         const leases = await worker.leases(3);
         const pools = async (): Promise<unknown> =>
-          (await world.broker.listPools()).pools.toSorted((left, right) => left.pool.localeCompare(right.pool));
+          (await world.broker.listPools()).pools
+            .toSorted((left, right) => left.pool.localeCompare(right.pool))
+            .map(({ pool, paused, queued, running, completed: ended, sessions }) => [
+              pool,
+              paused,
+              { queued, running, ended, sessions },
+            ]);
         const inQa = leases.filter((lease) => lease.executionId !== leases[0]?.executionId).length;
         assert.deepEqual(await pools(), [
-          { pool: "default", paused: false, queued: 5 - (3 - inQa), running: 3 - inQa, sessions: 1 },
-          { pool: "qa", paused: false, queued: 2 - inQa, running: inQa, sessions: 1 },
+          ["default", false, { queued: 5 - (3 - inQa), running: 3 - inQa, ended: 0, sessions: 1 }],
+          ["qa", false, { queued: 2 - inQa, running: inQa, ended: 0, sessions: 1 }],
         ]);
         await worker.finish(...leases);
         await worker.leave();
         assert.deepEqual(await pools(), [
-          { pool: "default", paused: false, queued: 5 - (3 - inQa), running: 0, sessions: 0 },
-          { pool: "qa", paused: false, queued: 2 - inQa, running: 0, sessions: 0 },
+          ["default", false, { queued: 5 - (3 - inQa), running: 0, ended: 3 - inQa, sessions: 0 }],
+          ["qa", false, { queued: 2 - inQa, running: 0, ended: inQa, sessions: 0 }],
         ]);
       },
     },

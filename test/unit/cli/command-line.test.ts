@@ -16,7 +16,23 @@ async function run(args: readonly string[], environment: Readonly<Record<string,
 }
 
 const ESCAPE = "\u001b";
-const COMMANDS = ["demo", "run", "up", "worker", "status", "list", "results", "cancel", "pause", "resume", "doctor"];
+const COMMANDS = [
+  "demo",
+  "run",
+  "up",
+  "worker",
+  "status",
+  "list",
+  "results",
+  "cancel",
+  "pause",
+  "resume",
+  "why",
+  "dead-letters",
+  "pools",
+  "token",
+  "doctor",
+];
 
 describe("help and version", () => {
   test("no arguments, --help and help print all commands and exit with 0", async () => {
@@ -84,6 +100,12 @@ describe("what is typed wrong gets one sentence, a code and exit code 2", () => 
     ["up --broker redis: --listen-port 1", /--listen-port is 1; expected not to be given with a Redis/],
     ["demo --static --broker redis:", /--broker is redis:; expected not to be given with --static/],
     ["demo --broker ws://me:pw@here", /--broker is ws:\/\/\*\*\*@here; expected a Redis; without it the demo/],
+    ["token create --role read", /--name is missing; expected <name>\. \[INVALID_OPTION\]/],
+    ["token create --name ci --role boss", /--role is "boss"; expected one of admin, submit, worker, read/],
+    ["token create --name ci --role read --pools a", /--pools is a; expected only with --role worker/],
+    ["token create --name ci --role read --expires soon", /--expires is "soon"; expected a duration such as/],
+    ["token make", /Unknown command make\. See holdfast token --help\. \[UNKNOWN_COMMAND\]/],
+    ["token revoke", /ID is missing/],
     ["doctor --broker here", /--broker is here; expected a Redis; a folder needs no doctor/],
   ];
   for (const [line, says] of cases) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Counters } from "../../../src/broker/contract.ts";
+import type { Counters, PoolView } from "../../../src/broker/contract.ts";
 import { answerLines, compact, resultLines } from "../../../src/cli/answer-lines.ts";
 import { ChunkLedger } from "../../../src/cli/demo/chunk-ledger.ts";
 import {
@@ -62,6 +62,18 @@ const status: ExecutionStatus = {
   startedAt: 1_000,
   firstFailure: { class: "user-error", message: "boom\nwith a second line" },
   verification: { sampled: 4, agreed: 3, disagreed: 1, skipped: 0, pending: 0, byWorker: {}, disagreements: [] },
+};
+const pool: PoolView = {
+  pool: "default",
+  paused: true,
+  blocked: 40,
+  scheduled: 2,
+  queued: 5_000,
+  running: 2,
+  completed: 1_000_000,
+  failed: 7,
+  sessions: 3,
+  slots: 12,
 };
 const report: RunReport = {
   executionId: status.executionId,
@@ -161,7 +173,6 @@ describe("every screen fits terminals from 20 columns up", () => {
             pools: [],
             capabilities: [],
             slots: 4,
-            session: "s",
             state: "live",
             openedAt: 0,
             lastSeenAt: 0,
@@ -171,8 +182,10 @@ describe("every screen fits terminals from 20 columns up", () => {
         ],
         900,
       ),
-    pools: (at) => poolTable(at, [{ pool: "default", paused: true, queued: 5_000, running: 2, sessions: 3 }]),
+    pools: (at) => poolTable(at, [pool]),
     status: (at) => factLines(at, executionFacts(status, 5_000)),
+    "paused status": (at) =>
+      factLines(at, executionFacts({ ...status, state: "paused", paused: { by: "ann", at: 2_000 } }, 5_000)),
     outcome: (at) => outcomeLines(at, report),
     results: (at) => resultLines(at, [{ index: 0, point: { a: 1, b: "two" }, value: [1, 2, 3] }]),
   };
@@ -349,4 +362,17 @@ describe("the demo's verdict", () => {
       assert.equal(failed.problems.length, 1, failed.problems.join(" "));
     }
   });
+});
+
+test("a pool is told in one line, with what waits for something else apart from what could start", () => {
+  const [, line] = poolTable(look(130), [pool]);
+  assert.deepEqual(line?.trim().split(/ {2,}/), ["default", "paused", "5,000", "42", "2", "1,000,000", "7", "3", "12"]);
+});
+
+test("a paused execution says who paused it, and how long ago", () => {
+  const facts = new Map(executionFacts({ ...status, state: "paused", paused: { by: "ann", at: 2_000 } }, 5_000));
+  assert.equal(facts.get("State"), "paused by ann, 3 s ago");
+  const unnamed = new Map(executionFacts({ ...status, state: "paused", paused: { at: 2_000 } }, 5_000));
+  assert.equal(unnamed.get("State"), "paused, 3 s ago");
+  assert.equal(new Map(executionFacts(status, 5_000)).get("State"), "running");
 });

@@ -63,6 +63,32 @@ describe("settings", () => {
     assert.equal(graceMs, defaultSettings().graceMs);
   });
 
+  it("of access are read, and what cannot be one is said", () => {
+    const settings = loadSettings({
+      env: {
+        HOLDFAST_REQUIRE_TOKEN: "yes",
+        HOLDFAST_TRUST_PROXY: "10.0.0.0/8, ::1",
+        HOLDFAST_CORS_ORIGINS: "https://lab.example.org,http://localhost:3000",
+        DISTRIBUTED_WORKER_SECRET: "shared",
+        HOLDFAST_REQUESTS_PER_SECOND: "0",
+      },
+    });
+    assert.equal(settings.requireToken, true);
+    assert.deepEqual(settings.trustProxy, ["10.0.0.0/8", "::1"]);
+    assert.deepEqual(settings.corsOrigins, ["https://lab.example.org", "http://localhost:3000"]);
+    assert.equal(settings.workerSecret, "shared");
+    assert.equal(settings.requestsPerSecond, 0);
+    const byDefault = defaultSettings();
+    assert.deepEqual([byDefault.requireToken, byDefault.trustProxy, byDefault.corsOrigins], [undefined, [], []]);
+    for (const origin of ["*", "lab.example.org", "https://lab.example.org/", "https://*.example.org", "null"]) {
+      const problem = refusal({ env: { HOLDFAST_CORS_ORIGINS: origin } });
+      assert.equal(problem.code, "INVALID_SETTING", origin);
+      assert.match(problem.message, /expected origins such as https:/);
+    }
+    const secret = refusal({ env: { HOLDFAST_WORKER_SECRET: "" } });
+    assert.match(secret.message, /\[redacted\]/);
+  });
+
   it("read text: numbers, times with and without a unit, lists", () => {
     const settings = loadSettings({
       env: {

@@ -3,10 +3,12 @@ import { describe, it } from "node:test";
 import {
   canExecutionMove,
   canTaskMove,
+  EXECUTION_REOPENINGS,
   EXECUTION_TRANSITIONS,
   type ExecutionState,
   isExecutionEnded,
   isTaskEnded,
+  TASK_REPLAYS,
   TASK_TRANSITIONS,
   type TaskState,
   TERMINAL_EXECUTION_STATES,
@@ -48,6 +50,11 @@ describe("execution states", () => {
     }
   });
 
+  it("run again by hand when they have ended, unless they were cancelled", () => {
+    for (const state of EXECUTION_STATES)
+      assert.deepEqual(EXECUTION_REOPENINGS[state], ["completed", "failed"].includes(state) ? ["running"] : []);
+  });
+
   it("answer single moves", () => {
     assert.equal(canExecutionMove("running", "paused"), true);
     assert.equal(canExecutionMove("completed", "running"), false);
@@ -73,12 +80,22 @@ describe("task states", () => {
     for (const from of TASK_STATES) assert.equal(canTaskMove(from, "running"), from === "queued");
   });
 
-  it("can always still end; only a dead letter moves again, back to the queue", () => {
+  it("can always still end, and stay ended", () => {
     for (const state of TASK_STATES) {
       const ended = (TERMINAL_TASK_STATES as readonly TaskState[]).includes(state);
       assert.equal(isTaskEnded(state), ended);
       if (!ended) assert.ok(reachable(TASK_TRANSITIONS, state).has("completed"));
-      else assert.deepEqual(TASK_TRANSITIONS[state], state === "failed" ? ["queued"] : []);
+      else assert.deepEqual(TASK_TRANSITIONS[state], []);
+    }
+  });
+
+  it("follow on each other by hand only to where work waits", () => {
+    for (const from of TASK_STATES) {
+      for (const to of TASK_REPLAYS[from]) {
+        assert.equal(canTaskMove(from, to), false, `${from} → ${to} happens by itself`);
+        assert.ok(["blocked", "scheduled", "queued"].includes(to));
+      }
+      if (isTaskEnded(from)) assert.ok(TASK_REPLAYS[from].length > 0, `${from} can be run again`);
     }
   });
 

@@ -11,6 +11,7 @@ import { type RedisServer, startRedis } from "../../support/redis-server.ts";
 import { batch } from "../../support/submissions.ts";
 
 const IDLE = "{holdfast:0}:pool:default:idle";
+const CHANNEL = "{holdfast:0}:process:";
 
 async function start(t: TestContext): Promise<{ readonly server: RedisServer; readonly broker: Broker }> {
   const server = await startRedis();
@@ -25,18 +26,22 @@ async function start(t: TestContext): Promise<{ readonly server: RedisServer; re
   return { server, broker };
 }
 
-/** What is said on a session's channel from now on, but for mere calls to claim. */
-async function listenTo(t: TestContext, server: RedisServer, session: string): Promise<readonly string[]> {
+/** What is sent to processes from now on. */
+async function listen(t: TestContext, server: RedisServer): Promise<readonly string[]> {
   const heard: string[] = [];
   const client = createClient({ url: server.url, RESP: 2 });
   // The server may be gone before it at the end.
   client.on("error", () => undefined);
   await client.connect();
   t.after(() => client.destroy());
-  await client.subscribe(`{holdfast:0}:session:${session}`, (message) => {
-    if (message !== "") heard.push(message);
-  });
+  await client.pSubscribe(`${CHANNEL}*`, (message) => heard.push(message));
   return heard;
+}
+
+/** The only process that holds a broker on the server. */
+async function processOf(server: RedisServer): Promise<string> {
+  const [channel = ""] = (await server.command("PUBSUB", "CHANNELS", `${CHANNEL}*`)) as string[];
+  return channel.slice(CHANNEL.length);
 }
 
 describe("work for an idle worker", () => {
@@ -45,7 +50,7 @@ describe("work for an idle worker", () => {
     const worker = await FakeWorker.join(broker);
     const waiting = worker.waitForWork(20_000);
     while ((await server.command("ZCARD", IDLE)) !== 1) continue;
-    const heard = await listenTo(t, server, worker.session);
+    const heard = await listen(t, server);
     await broker.submit({ submissions: [batch(1)] });
     const { leases } = await waiting.promise;
     await eventually("the lease was sent", () => heard.length > 0);
@@ -58,16 +63,10 @@ describe("work for an idle worker", () => {
     const { server, broker } = await start(t);
     const absent = await FakeWorker.join(broker, { worker: "absent" });
     // As if its wait had ended in the very moment in which it was chosen.
-    await server.command(
-      "HSET",
-      `{holdfast:0}:session:${absent.session}`,
-      "wantsLeases",
-      "1",
-      "wantsAgeingMs",
-      "30000",
-    );
+    const wants = ["wantsLeases", "1", "wantsAgeingMs", "30000", "wantsFor", await processOf(server)];
+    await server.command("HSET", `{holdfast:0}:session:${absent.session}`, ...wants);
     await server.command("ZADD", IDLE, "0", absent.session);
-    const heard = await listenTo(t, server, absent.session);
+    const heard = await listen(t, server);
     await broker.submit({ submissions: [batch(1)] });
     await eventually("the lease was sent", () => heard.length > 0);
     const other = await FakeWorker.join(broker, { worker: "other" });

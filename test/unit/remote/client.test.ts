@@ -170,7 +170,7 @@ test("leases of a claim that was given up are handed back when the reply comes a
 test("a wrong token is refused at once, for the first connection and for calls that wait", async () => {
   let token = TOKEN;
   const tiny = new TinyBroker();
-  const host = await belongings.serve(tiny.broker, { tokens: (given) => acceptToken(token)(given) });
+  const host = await belongings.serve(tiny.broker, { access: (request) => acceptToken(token)(request) });
   const cable = await belongings.cable(host.url);
   const client = await belongings.connect(cable.url);
   token = "another";

@@ -58,7 +58,7 @@ export class MortalHosts {
   /** The host dies, and who answers in its place knows nobody. */
   async crashToStranger(): Promise<void> {
     this.#die();
-    const stranger = await this.#belongings.serve(this.#tiny.broker, { tokens: () => false });
+    const stranger = await this.#belongings.serve(this.#tiny.broker, { access: async () => undefined });
     this.#cable.port = Number(new URL(stranger.url).port);
     this.#cable.cut();
   }

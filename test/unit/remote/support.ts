@@ -229,7 +229,7 @@ export class Belongings {
   async serve(broker: Broker, options: Partial<ServeBrokerOptions> = {}): Promise<ServedBroker> {
     this.#hosts += 1;
     const newId = (): string => `host-${this.#hosts}`;
-    const host = await serveBroker({ broker, tokens: acceptToken(TOKEN), clock: systemClock(), newId, ...options });
+    const host = await serveBroker({ broker, access: acceptToken(TOKEN), clock: systemClock(), newId, ...options });
     this.keep(() => host.close());
     return host;
   }
@@ -247,6 +247,10 @@ export class Belongings {
     });
     this.keep(() => client.close());
     return client;
+  }
+
+  connectAs(token: string, url: string): Promise<Broker> {
+    return this.connect(url, { url: () => ({ url, token }) });
   }
 
   async cable(url: string): Promise<Cable> {

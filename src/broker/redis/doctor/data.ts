@@ -20,7 +20,23 @@ export interface DataCheckParams {
 }
 
 /** Sorted sets and hashes that name what is in the shard. */
-const LISTS = ["executions", "live", "purge", "keys", "due", "verifying", "sessions", "ended-sessions", "unheard"];
+const LISTS = [
+  "executions",
+  "live",
+  "purge",
+  "dead",
+  "keys",
+  "due",
+  "verifying",
+  "sessions",
+  "opened",
+  "ended-sessions",
+  "unheard",
+  "locks",
+  "values",
+];
+/** Keys of locks, values and checkpoints, without the shard's prefix. */
+const STATE_KEY = /^(lock|line|patience|callers|value|writes(-before)?|checkpoints?|saves(-before)?):/;
 /** What the counters of pools are summed over in one step: some tens of milliseconds. */
 const MAX_SUMMED_GROUPS = 20_000;
 const MAX_ROUNDS = 5;
@@ -60,11 +76,25 @@ async function examineKeys(examination: Examination): Promise<void> {
     const reply = await shard.send("SCAN", cursor || "0", "MATCH", pattern, "COUNT", String(2 * PAGE));
     const [next, keys] = reply as [string, string[]];
     looked.keys += keys.length;
-    for (let from = 0; from < keys.length; from += PAGE) {
-      const { findings } = await ask(examination, "doctor-keys", keys.slice(from, from + PAGE));
-      examination.findings.add(findings);
-    }
+    const isState = (key: string): boolean => STATE_KEY.test(key.slice(shard.prefix.length));
+    await examineSome(examination, "doctor-state", keys.filter(isState));
+    await examineSome(
+      examination,
+      "doctor-keys",
+      keys.filter((key) => !isState(key)),
+    );
     cursor = next;
+  }
+}
+
+async function examineSome(
+  examination: Examination,
+  script: "doctor-keys" | "doctor-state",
+  keys: readonly string[],
+): Promise<void> {
+  for (let from = 0; from < keys.length; from += PAGE) {
+    const { findings } = await ask(examination, script, keys.slice(from, from + PAGE));
+    examination.findings.add(findings);
   }
 }
 

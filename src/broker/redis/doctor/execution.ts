@@ -167,7 +167,7 @@ function nobody(): Counts {
 
 // ── Arrays ──────────────────────────────────────────────────────────────────────────────────────
 
-const PLACES = ["rows", "letters", "chunks", "leases", "later", "ranges"] as const;
+const PLACES = ["rows", "letters", "discarded", "chunks", "leases", "later", "ranges"] as const;
 
 type Pieces = Readonly<Record<(typeof PLACES)[number], readonly (readonly string[])[]>>;
 
@@ -192,6 +192,7 @@ async function readPlaces(examination: Examination, { id, group, taken, seals }:
   const found = {
     rows: new Map(),
     letters: new Map(),
+    discarded: new Map(),
     chunks: new Map(),
     leases: new Map(),
     later: new Map(),
@@ -215,7 +216,7 @@ function factsOf(pieces: Pieces): Omit<ArrayFacts, "length" | "cursor" | "isDela
   const rangeOf = ([start, end]: readonly string[]) => ({ start: Number(start), end: Number(end) });
   return {
     rows: pieces.rows.map((row) => ({ ...rangeOf(row), missing: numbersOf(row[2] ?? "") })),
-    letters: pieces.letters.map(rangeOf),
+    letters: [...pieces.letters, ...pieces.discarded].map(rangeOf),
     chunks: pieces.chunks.map((chunk) => ({
       ...rangeOf(chunk),
       entry: chunk[2] ?? "",

@@ -17,6 +17,7 @@ const PARTS = [
   "Order",
   "Timers",
   "Verification",
+  "State",
   "Keys",
 ] as const;
 
@@ -40,6 +41,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
   "ended-never-purged": { part: "Executions", words: "ended executions that would be kept for ever" },
   "live-to-be-purged": { part: "Executions", words: "live executions that would be purged" },
   "key-gone": { part: "Executions", words: "submit keys of executions that are not there" },
+  "letters-unlisted": { part: "Executions", words: "executions with dead letters that no list names" },
+  "letters-gone": { part: "Executions", words: "listed executions that have no dead letters", isHarmless: true },
   unended: { part: "Executions", words: "executions with nothing left to do that have not ended" },
   "group-gone": {
     part: "Executions",
@@ -77,6 +80,12 @@ const KINDS: Readonly<Record<string, Kind>> = {
   "verification-unlisted": { part: "Verification", words: "verifications that no list names" },
   "verification-gone": { part: "Verification", words: "listed verifications that are not there", isHarmless: true },
   "replica-gone": { part: "Verification", words: "waiting copies of nothing", isHarmless: true },
+  "state-gone": { part: "State", words: "listed locks and values that are not there", isHarmless: true },
+  "state-unlisted": { part: "State", words: "locks and values that no list names" },
+  "state-endless": { part: "State", words: "locks, values and checkpoints that would be kept for ever" },
+  "state-broken": { part: "State", words: "locks, values and checkpoints of which a part is gone" },
+  "line-broken": { part: "State", words: "owners that stand in line for a lock in part only" },
+  "checkpoint-gone": { part: "State", words: "listed checkpoints that are not there" },
   orphan: { part: "Keys", words: "keys of executions and sessions that are gone", isHarmless: true },
   "strange-key": {
     part: "Keys",
@@ -207,6 +216,8 @@ function wellText(part: Part, looked: Looked): string {
       return "Each delayed piece of work has one.";
     case "Verification":
       return "Each copy that is wanted is there, runs or waits.";
+    case "State":
+      return "Locks, values and checkpoints are whole, in their lists, and end in time.";
     case "Keys":
       return `${looked.keys}, none without an owner.`;
   }

@@ -2,8 +2,8 @@
 --
 -- KEYS[1]   the shard's `meta`
 -- ARGV      [1] now (ms or ''), [2] random, [3] session, [4] most leases, [5] 1: call the session when there is work, 2: no
---           longer, [6] room for texts (bytes), [7] ageing (ms), [8] lane whose spec the caller has, [9] batches, then the batches
---           as lib/outcomes.lua reads them
+--           longer, [6] room for texts (bytes), [7] ageing (ms), [8] the process that asks, [9] lane whose spec the caller has,
+--           [10] batches, then the batches as lib/outcomes.lua reads them
 -- Returns   { 'ok', the session's number, draining (0|1), leases to stop, lanes, verdicts: per batch 1 (all accepted), 0, or one digit per
 --           outcome as text } or { 'SESSION_LOST' }, with the outcomes counted as refused
 -- Invariant An outcome counts only while its lease is held by the session that sends it (promise 1). Each outcome
@@ -17,16 +17,17 @@
 -- @include lib/orders
 -- @include lib/books
 -- @include lib/leases
+-- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
 -- @include lib/claiming
 -- @include lib/outcomes
 
-outcomes.start(10)
+outcomes.start(11)
 local session = records.session(ARGV[3])
 if not session then
-  for _ = 1, tonumber(ARGV[9]) do
+  for _ = 1, tonumber(ARGV[10]) do
     outcomes.refuseBatch()
   end
   finishScript()
@@ -35,7 +36,7 @@ end
 records.seen(session)
 call('HSET', session.key, 'lastCommitAt', int(now))
 local verdicts = {}
-for at = 1, tonumber(ARGV[9]) do
+for at = 1, tonumber(ARGV[10]) do
   verdicts[at] = outcomes.commitBatch(session)
 end
 if outcomes.hasFailures then
@@ -45,7 +46,7 @@ end
 local stops = orders.take(session)
 local lanes = claiming.claim(session, {
   max = tonumber(ARGV[4]), waiting = #stops == 0 and ARGV[5] or '2', room = tonumber(ARGV[6]),
-  ageingMs = tonumber(ARGV[7]), knownLane = ARGV[8],
+  ageingMs = tonumber(ARGV[7]), process = ARGV[8], knownLane = ARGV[9],
 })
 finishScript()
 return { 'ok', session.no, session.isDraining and 1 or 0, stops, lanes, verdicts }

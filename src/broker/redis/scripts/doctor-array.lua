@@ -1,7 +1,7 @@
 -- Examination of an array: where its items stand, one kind of place and one page at a time.
 --
 -- KEYS[1]   the shard's `meta`
--- ARGV      [1] now (ms or ''), [2] random, [3] 1: mend, [4] execution, [5] group, [6] place: rows|letters|chunks|leases|later|ranges,
+-- ARGV      [1] now (ms or ''), [2] random, [3] 1: mend, [4] execution, [5] group, [6] place: rows|letters|discarded|chunks|leases|later|ranges,
 --           [7] cursor ('' to begin), [8] page
 -- Returns   { 'ok', findings (lib/examining.lua), next cursor ('' at the end), seal (lib/examining.lua), piece … }: a piece is
 --           { start, end, … }: rows: items that are missing; chunks: entry, replica ('' for none), held (0|1);
@@ -15,6 +15,7 @@
 -- @include lib/orders
 -- @include lib/books
 -- @include lib/leases
+-- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
@@ -48,9 +49,10 @@ function places.rows()
   end)
 end
 
-function places.letters()
+-- Ranges that have failed for good: letters, and those that were struck off.
+local function failed(list)
   local from = cursor == '' and 0 or tonumber(cursor)
-  local members = call('ZRANGE', execution.key .. ':letters', from, from + page - 1)
+  local members = call('ZRANGE', execution.key .. ':' .. list, from, from + page - 1)
   for _, member in ipairs(members) do
     local task, start = string.match(member, '^(%d+):(%d+)$')
     local try = task == int(group.first) and call('HGET', execution.key .. ':tries', member)
@@ -59,6 +61,14 @@ function places.letters()
     end
   end
   return #members == page and int(from + page) or ''
+end
+
+function places.letters()
+  return failed('letters')
+end
+
+function places.discarded()
+  return failed('discarded')
 end
 
 -- Entries, each with whether somebody holds it.

@@ -13,6 +13,7 @@
 -- @include lib/orders
 -- @include lib/books
 -- @include lib/leases
+-- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
@@ -20,12 +21,17 @@
 -- @include lib/examining
 
 local OWN = { meta = true, feed = true, executions = true, live = true, keys = true, purge = true, due = true, verifying = true,
-  timed = true, pools = true, sessions = true, unheard = true, ['ended-sessions'] = true }
--- What is kept of an execution until its retention is over, and what goes with its end.
+  timed = true, pools = true, sessions = true, unheard = true, ['ended-sessions'] = true, locks = true,
+  values = true, ['state-ends'] = true, opened = true, dead = true,
+  paused = true }
+-- What is kept of an execution until its retention is over; what is kept of one that failed with work left; and what goes
+-- with its end.
 local KEPT = { results = true, values = true, tries = true, events = true, commits = true, attempts = true, letters = true,
-  groups = true, report = true, disagreements = true, group = true }
-local OPEN = { blocked = true, waits = true, children = true, later = true, verifications = true, copied = true, running = true,
-  lanes = true, queue = true, again = true, chunks = true, ranges = true }
+  groups = true, report = true, disagreements = true, group = true, inputs = true, discarded = true, retaken = true,
+  children = true }
+local WAITING = { blocked = true, waits = true, later = true, stopped = true, queue = true, again = true, chunks = true,
+  ranges = true }
+local OPEN = { verifications = true, copied = true, running = true, lanes = true }
 
 local function orphan(key)
   examining.note('orphan', key, function()
@@ -51,8 +57,9 @@ local function checkExecution(key, id, part)
         call('ZADD', PREFIX .. 'executions', birth[2] or 0, id)
       end)
     end
-  elseif OPEN[part] then
-    if not records.live(id) then
+  elseif WAITING[part] or OPEN[part] then
+    local isKept = WAITING[part] and call('HEXISTS', PREFIX .. 'exec:' .. id, 'kept') == 1
+    if not (isKept or records.live(id)) then
       orphan(key)
     end
   elseif not KEPT[part] then

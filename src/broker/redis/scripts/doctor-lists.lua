@@ -12,6 +12,7 @@
 -- @include lib/orders
 -- @include lib/books
 -- @include lib/leases
+-- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
@@ -52,12 +53,25 @@ local function checkLists(id, row)
   end
 end
 
+local function hasLetters(id)
+  return call('EXISTS', PREFIX .. 'exec:' .. id .. ':letters') == 1
+end
+
 function checks.executions(id)
   local row = call('HMGET', PREFIX .. 'exec:' .. id, 'state', 'ended', 'birth', 'retentionMs')
   if row[1] then
     checkLists(id, row)
+    if hasLetters(id) and not call('ZSCORE', PREFIX .. 'dead', id) then
+      examining.note('letters-unlisted', id, enlist('dead', count(row[3]), id))
+    end
   else
     examining.note('execution-gone', id, unlist('executions', id))
+  end
+end
+
+function checks.dead(id)
+  if not (isExecution(id) and hasLetters(id)) then
+    examining.note('letters-gone', id, unlist('dead', id))
   end
 end
 
@@ -134,8 +148,18 @@ function checks.sessions(id)
   local session = records.session(id)
   if session then
     checkHeld(session)
+    if not call('ZSCORE', PREFIX .. 'opened', id) then
+      examining.note('session-unlisted', id, enlist('opened', tonumber(session.no), id))
+    end
   else
     examining.note('session-gone', id, unlist('sessions', id))
+  end
+end
+
+-- One that `sessions` names too is told of there.
+function checks.opened(id)
+  if not (records.session(id) or call('ZSCORE', PREFIX .. 'sessions', id)) then
+    examining.note('session-gone', id, unlist('opened', id))
   end
 end
 
@@ -150,6 +174,18 @@ function checks.unheard(id)
     examining.note('unheard-gone', id, function()
       call('HDEL', key, id)
     end)
+  end
+end
+
+function checks.locks(name)
+  if call('EXISTS', PREFIX .. 'lock:' .. name) == 0 then
+    examining.note('state-gone', name, unlist('locks', name))
+  end
+end
+
+function checks.values(name)
+  if call('EXISTS', PREFIX .. 'value:' .. name) == 0 then
+    examining.note('state-gone', name, unlist('values', name))
   end
 end
 

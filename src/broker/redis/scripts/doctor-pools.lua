@@ -6,7 +6,7 @@
 -- KEYS[1]   the shard's `meta`
 -- ARGV      [1] now (ms or ''), [2] random, [3] 1: mend, [4] most groups of live executions
 -- Returns   { 'ok', findings (lib/examining.lua), 1 when the counters were summed }
--- Invariant What is kept of a pool by hand (paused) is not touched.
+-- Invariant What a pool has done in its life (completed, failed) cannot be counted again, and is not touched.
 
 -- @include lib/shard
 -- @include lib/records
@@ -15,6 +15,7 @@
 -- @include lib/orders
 -- @include lib/books
 -- @include lib/leases
+-- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
@@ -33,8 +34,9 @@ local function sumExecution(execution)
     local row = call('HMGET', execution.key .. ':group:' .. no, 'pool', 'queued', 'running', 'scheduled', 'blocked', 'length')
     if row[1] then
       local waiting = count(row[2]) + count(row[4]) + count(row[5])
-      add(row[1], 'queued', count(row[2]))
-      add(row[1], 'running', count(row[3]))
+      for at, state in ipairs({ 'queued', 'running', 'scheduled', 'blocked' }) do
+        add(row[1], state, count(row[1 + at]))
+      end
       add(row[1], 'depth', row[6] and math.min(1, waiting) or waiting)
     end
   end
@@ -51,7 +53,7 @@ local function sumSessions()
   end
 end
 
-local NAMES = { 'queued', 'running', 'depth', 'slots', 'sessions' }
+local NAMES = { 'queued', 'running', 'scheduled', 'blocked', 'depth', 'slots', 'sessions' }
 
 local function compare(pool)
   local row = call('HMGET', ready.poolKey(pool), unpack(NAMES))

@@ -13,6 +13,7 @@
 -- @include lib/orders
 -- @include lib/books
 -- @include lib/leases
+-- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
@@ -59,14 +60,14 @@ for at = 6, #ARGV, 1 + #examining.STATES do
   checkRunning(group.no, counted[4])
 end
 compare('counter-wrong', execution.key, sums, execution.id)
-local row = call('HMGET', execution.key, 'open', 'verifying', 'maxFailures')
+local row = call('HMGET', execution.key, 'open', 'verifying', 'maxFailures', 'forgiven')
 local verifying = call('HLEN', execution.key .. ':verifications')
 if count(row[2]) ~= verifying then
   examining.note('counter-wrong', 'verifying of ' .. execution.id, function()
     call('HSET', execution.key, 'verifying', verifying)
   end)
 end
-local isOver = row[3] and sums[6] > 0 and sums[6] >= tonumber(row[3])
+local isOver = books.isOver(sums[6], row[3], row[4])
 if isOver or (row[1] ~= '1' and sums[1] + sums[2] + sums[3] + sums[4] + verifying == 0) then
   examining.note('unended', execution.id, function()
     books.touch(execution)

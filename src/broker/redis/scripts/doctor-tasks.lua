@@ -15,6 +15,7 @@
 -- @include lib/orders
 -- @include lib/books
 -- @include lib/leases
+-- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
@@ -68,9 +69,9 @@ local function checkTimer(group, task, try)
 end
 
 local function checkLetter(task)
-  if not call('ZSCORE', execution.key .. ':letters', task) then
+  if not (call('ZSCORE', execution.key .. ':letters', task) or call('ZSCORE', execution.key .. ':discarded', task)) then
     examining.note('letter-missing', nameOf(task), function()
-      call('ZADD', execution.key .. ':letters', task, task)
+      letters.add(execution, task)
     end)
   end
 end

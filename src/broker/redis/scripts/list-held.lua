@@ -12,6 +12,7 @@
 -- @include lib/orders
 -- @include lib/books
 -- @include lib/leases
+-- @include lib/letters
 
 local session = records.session(ARGV[3])
 if not session then

@@ -4,8 +4,8 @@
 --
 -- KEYS[1]   the shard's `meta`
 -- ARGV      [1] now (ms or ''), [2] random, [3] execution, [4] first task, [5] most tasks to look at
--- Returns   { 'ok', next task to look at ('' at the end), row, row … }: a row is
---           { 'array', task, group, fields … } or { 'task', task, group, state, worker, try (JSON), result record }
+-- Returns   { 'ok', next task to look at ('' at the end), row, row … }: a row is as
+--           lib/whereabouts.lua makes it
 -- Invariant Each task of the part is in exactly one state.
 
 -- @include lib/shard
@@ -19,39 +19,18 @@ end
 local from, budget = tonumber(ARGV[4]), tonumber(ARGV[5])
 local reply = { 'ok', '' }
 
-local function workerOf(session)
-  return call('HGET', PREFIX .. 'session:' .. session, 'worker') or session
-end
-
-local function rowOf(group, task, facts)
-  local state, _, owner = whereabouts.of(group, task, facts)
-  local try = facts.tries[task] or ''
-  local worker = owner and workerOf(owner) or string.match(try, '"worker":"([^"]+)"') or ''
-  return { 'task', task, group.no, state, worker, try, facts.results[task] or '' }
-end
-
 local function addTasks(group, first, last)
   local facts = whereabouts.read(group, first, last)
   for _, task in ipairs(facts.tasks) do
-    reply[#reply + 1] = rowOf(group, task, facts)
+    reply[#reply + 1] = whereabouts.taskRow(group, task, facts)
   end
-end
-
-local ARRAY = { 'blocked', 'scheduled', 'queued', 'running', 'completed', 'failed', 'skipped' }
-
-local function addArray(group)
-  local row = { 'array', int(group.first), group.no }
-  for _, value in ipairs(call('HMGET', group.key, unpack(ARRAY))) do
-    row[#row + 1] = value or '0'
-  end
-  reply[#reply + 1] = row
 end
 
 local total = count(call('HGET', execution.key, 'nextTask'))
 while from < total and budget > 0 do
   local group = records.groupOfTask(execution, from)
   if group.length then
-    addArray(group)
+    reply[#reply + 1] = whereabouts.arrayRow(group)
     from, budget = from + 1, budget - 1
   else
     local last = math.min(group.first + group.count, from + budget) - 1

@@ -1,9 +1,10 @@
--- Transition pause or resume a pool: whether its work is handed out (promise 6).
+-- Transition pause or resume a pool, or all of them: whether their work is handed out (promise 6).
 --
 -- KEYS[1]   the shard's `meta`
--- ARGV      [1] now (ms or ''), [2] random, [3] pool, [4] 1: pause, 0: resume
--- Returns   { 'ok' }
--- Invariant Claims read this before anything else of the pool.
+-- ARGV      [1] now (ms or ''), [2] random, [3] pool, '*': every pool, those to come included, [4] 1: pause, 0: resume, [5] who
+--           wants it ('' for nobody named)
+-- Returns   { 'ok', slots of all live sessions ('' for one pool) }
+-- Invariant Claims read this before anything else of the pool. Who paused it first is remembered.
 
 -- @include lib/shard
 -- @include lib/records
@@ -12,16 +13,35 @@
 -- @include lib/orders
 -- @include lib/books
 -- @include lib/leases
+-- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
 
-call('SADD', PREFIX .. 'pools', ARGV[3])
-call('HSET', ready.poolKey(ARGV[3]), 'paused', ARGV[4])
-if ARGV[4] == '0' then
-  for _, id in ipairs(call('ZRANGE', ready.poolKey(ARGV[3]) .. ':idle', 0, -1)) do
-    call('ZREM', ready.poolKey(ARGV[3]) .. ':idle', id)
+local pool = ARGV[3]
+local isAll = pool == ready.ALL_POOLS
+
+local function callIdle(name)
+  local key = ready.poolKey(name) .. ':idle'
+  for _, id in ipairs(call('ZRANGE', key, 0, -1)) do
+    call('ZREM', key, id)
     ready.tell(id)
   end
 end
-return { 'ok' }
+
+if not isAll then
+  call('SADD', PREFIX .. 'pools', pool)
+end
+if ARGV[4] == '1' then
+  call('HSETNX', PREFIX .. 'paused', pool, int(now) .. UNIT .. ARGV[5])
+else
+  call('HDEL', PREFIX .. 'paused', pool)
+  for _, name in ipairs(isAll and call('SMEMBERS', PREFIX .. 'pools') or { pool }) do
+    callIdle(name)
+  end
+end
+local slots = isAll and 0 or ''
+for _, id in ipairs(isAll and call('ZRANGE', PREFIX .. 'sessions', 0, -1) or {}) do
+  slots = slots + count(call('HGET', PREFIX .. 'session:' .. id, 'slots'))
+end
+return { 'ok', slots }

@@ -1,9 +1,9 @@
 -- Transition pause: no new claims of an execution; running attempts finish (promise 6).
 --
 -- KEYS[1]   the shard's `meta`
--- ARGV      [1] now (ms or ''), [2] random, [3] execution
+-- ARGV      [1] now (ms or ''), [2] random, [3] execution, [4] who wants it ('' for nobody named)
 -- Returns   { 'ok' }, { 'EXECUTION_NOT_FOUND' } or { 'EXECUTION_ENDED', state }
--- Invariant None of its groups is in the order of its pool.
+-- Invariant None of its groups is in the order of its pool. Who paused it first is remembered.
 
 -- @include lib/shard
 -- @include lib/records
@@ -12,6 +12,7 @@
 -- @include lib/orders
 -- @include lib/books
 -- @include lib/leases
+-- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
@@ -25,6 +26,9 @@ elseif execution.isEnded then
 end
 for no = 0, execution.groups - 1 do
   ready.withdraw(records.group(execution, no))
+end
+if execution.state ~= 'paused' then
+  call('HSET', execution.key, 'pausedAt', int(now), 'pausedBy', ARGV[4])
 end
 books.changeState(execution, 'paused')
 finishScript()

@@ -12,10 +12,12 @@
 -- @include lib/orders
 -- @include lib/books
 -- @include lib/leases
+-- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
 -- @include lib/claiming
+-- @include lib/later
 
 local promote = {}
 
@@ -32,42 +34,12 @@ function promote.g(execution, no)
   end
 end
 
-local function takeLater(execution, field)
-  local content = call('HGET', execution.key .. ':later', field)
-  call('HDEL', execution.key .. ':later', field)
-  return content and cjson.decode(content)
-end
-
-function promote.t(execution, no, task)
-  local group = records.group(execution, no)
-  local content = takeLater(execution, task)
-  if not content then
-    return
-  end
-  local lease = { group = group, task = tonumber(task), input = content[5],
-    parents = content[6] ~= '' and content[6] or nil }
-  local tries = { attempt = tonumber(content[2]), failures = tonumber(content[3]), losses = tonumber(content[4]) }
-  leases.renote(lease, { state = 'queued', entry = leases.enqueueAgain(lease, tries) })
-  books.move(group, 'scheduled', 'queued', 1)
-  journal.tasks(execution, { state = 'queued', text = task, reason = 'due' })
-  ready.offer(group, 1)
+function promote.t(execution, _, task)
+  later.queue(execution, task, 'due')
 end
 
 function promote.r(execution, no, start)
-  local group = records.group(execution, no)
-  local content = takeLater(execution, int(group.first) .. ':' .. start)
-  if not content then
-    return
-  end
-  local from, to = tonumber(start), tonumber(content[1])
-  local tries = { attempt = tonumber(content[2]), failures = tonumber(content[3]), losses = tonumber(content[4]),
-    isCareful = content[5] == '1' }
-  local lease = { group = group, task = group.first, start = from, last = to }
-  ranges.enqueue(group, from, to, tries)
-  leases.renote(lease, { state = 'queued' })
-  books.move(group, 'scheduled', 'queued', to - from)
-  journal.tasks(execution, { state = 'queued', text = ranges.textOf(lease, from, to), reason = 'due' })
-  ready.offer(group, 1)
+  later.queue(execution, int(records.group(execution, no).first) .. ':' .. start, 'due')
 end
 
 local members = call('ZRANGEBYSCORE', PREFIX .. 'due', '-inf', int(now), 'LIMIT', 0, tonumber(ARGV[3]))

@@ -10,7 +10,8 @@
 local limit = tonumber(ARGV[3])
 local handled = 0
 local PARTS = { 'results', 'values', 'tries', 'events', 'commits', 'attempts', 'letters', 'groups', 'report',
-  'disagreements', 'blocked', 'waits', 'children', 'later', 'verifications', 'copied', 'running' }
+  'disagreements', 'inputs', 'discarded', 'retaken', 'stopped', 'blocked', 'waits', 'children', 'later', 'verifications',
+  'copied', 'running' }
 
 -- True when nothing of it is left.
 local function purgeExecution(id)
@@ -35,6 +36,7 @@ local function purgeExecution(id)
   end
   call('ZREM', PREFIX .. 'executions', id)
   call('ZREM', PREFIX .. 'purge', id)
+  call('ZREM', PREFIX .. 'dead', id)
   handled = handled + call('UNLINK', key)
   return true
 end

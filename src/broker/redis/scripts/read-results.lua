@@ -12,7 +12,7 @@
 -- @include lib/shard
 
 local key = PREFIX .. 'exec:' .. ARGV[3]
-local row = call('HMGET', key, 'state', 'ended', 'told')
+local row = call('HMGET', key, 'state', 'ended', 'told', 'reran')
 if not row[1] then
   return { 'EXECUTION_NOT_FOUND' }
 end
@@ -54,6 +54,12 @@ local function addRow(entry, event)
   room = room - #record - #values
 end
 
+-- Whether the result with this number, from 1, was taken back when its task was run again.
+local function isRetaken(entry, number)
+  local before = row[4] and type(entry) ~= 'table' and call('HGET', key .. ':retaken', int(entry))
+  return before and number <= tonumber(before)
+end
+
 local function readCommit(commit)
   local first = tonumber(string.match(commit[1], '^%d+')) - 1
   local event = eventOf(commit[2][2])
@@ -62,7 +68,9 @@ local function readCommit(commit)
     if isFull() then
       return
     end
-    addRow(entries[at], event)
+    if not isRetaken(entries[at], first + at) then
+      addRow(entries[at], event)
+    end
     cursor = first + at
   end
 end

@@ -1,7 +1,8 @@
 -- Duty reap: sessions that fell silent, or whose connection is gone, are dead; their leases are ready again.
 --
 -- Each worker listens on a channel of its own for as long as its process is connected, so the number of its listeners
--- says whether it still is. One that is gone for `grace` is not coming back.
+-- says whether it still is. One that is gone for `grace` is not coming back. For a hosted session a server listens, whose
+-- death is not the worker's: such a one is judged by its silence alone.
 --
 -- Callers ask all the time. When one asks much later than it was answered last, the server stood still, or the caller did:
 -- what workers have said meanwhile may not have been read yet, so nobody is judged.
@@ -21,6 +22,7 @@
 -- @include lib/orders
 -- @include lib/books
 -- @include lib/leases
+-- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
@@ -59,7 +61,12 @@ end
 
 local CHANNELS = 1000
 
--- Sessions nobody listens for, noted with the time since when.
+local function isHosted(id)
+  return call('HGET', PREFIX .. 'session:' .. id, 'hosted') == '1'
+end
+
+-- Sessions nobody listens for, noted with the time since when. Hosted ones are heard again through another server, or fall
+-- silent.
 local function reapUnheard(ids, grace)
   local channels = {}
   for at, id in ipairs(ids) do
@@ -73,8 +80,10 @@ local function reapUnheard(ids, grace)
         call('HDEL', PREFIX .. 'unheard', id)
       end
     elseif not known then
-      call('HSET', PREFIX .. 'unheard', id, int(now))
-      comesAt(now + grace)
+      if not isHosted(id) then
+        call('HSET', PREFIX .. 'unheard', id, int(now))
+        comesAt(now + grace)
+      end
     elseif now - tonumber(known) < grace then
       comesAt(tonumber(known) + grace)
     elseif handled < limit then

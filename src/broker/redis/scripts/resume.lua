@@ -12,6 +12,7 @@
 -- @include lib/orders
 -- @include lib/books
 -- @include lib/leases
+-- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
@@ -24,6 +25,7 @@ elseif execution.isEnded then
   return { 'EXECUTION_ENDED', execution.state }
 end
 if execution.state == 'paused' then
+  call('HDEL', execution.key, 'pausedAt', 'pausedBy')
   books.changeState(execution, execution.started and 'running' or 'pending')
   for no = 0, execution.groups - 1 do
     local group = records.group(execution, no)

@@ -2,7 +2,8 @@
 --
 -- KEYS[1]   the shard's `meta`
 -- ARGV      [1] now (ms or ''), [2] random, [3] session, [4] profile (JSON), [5] worker, [6] pools, [7] capabilities (each
---           between separators), [8] slots, [9] 1: this shard tells of sessions
+--           between separators), [8] slots, [9] 1: this shard tells of sessions,
+--           [10] 1: a server speaks for the worker
 -- Returns   { 'ok', the session's number }
 -- Invariant A call that is sent again changes nothing.
 
@@ -13,6 +14,7 @@
 -- @include lib/orders
 -- @include lib/books
 -- @include lib/leases
+-- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
@@ -22,8 +24,10 @@ local key = PREFIX .. 'session:' .. ARGV[3]
 if call('EXISTS', key) == 0 then
   local no = call('HINCRBY', META, 'session', 1)
   call('HSET', key, 'no', no, 'profile', ARGV[4], 'worker', ARGV[5], 'pools', ARGV[6], 'capabilities', ARGV[7],
-    'slots', ARGV[8], 'state', 'live', 'openedAt', int(now), 'tells', ARGV[9])
+    'slots', ARGV[8], 'state', 'live', 'openedAt', int(now), 'tells', ARGV[9],
+    'hosted', ARGV[10])
   call('ZADD', PREFIX .. 'sessions', int(now), ARGV[3])
+  call('ZADD', PREFIX .. 'opened', no, ARGV[3])
   for _, pool in ipairs(splitUnits(ARGV[6])) do
     call('SADD', PREFIX .. 'pools', pool)
     call('HINCRBY', ready.poolKey(pool), 'slots', tonumber(ARGV[8]))

@@ -5,7 +5,7 @@
 -- ARGV      [1] now (ms or ''), [2] random, [3] most waiting tasks of a pool, [4] 1: only say whether it would be
 --           refused, [5] executions, then per execution:
 --           id, key, fingerprint, name, kind, priority, open (0|1), maxFailures, retentionMs (ms), verify (JSON), meta,
---           groups, then its groups as lib/submitting.lua reads them; '' where there is none
+--           keepInputs (1 or ''), groups, then its groups as lib/submitting.lua reads them; '' where there is none
 -- Returns   { 'ok', id, created (0|1), id, created … }, { 'KEY_CONFLICT', key } or
 --           { 'QUEUE_FULL', pool, depth }
 -- Invariant Everything is checked before the first write, so a refused call leaves nothing. An execution that is
@@ -18,6 +18,7 @@
 -- @include lib/orders
 -- @include lib/books
 -- @include lib/leases
+-- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
 -- @include lib/verification
@@ -25,7 +26,7 @@
 -- @include lib/submitting
 
 local HEAD = { 'id', 'key', 'fingerprint', 'name', 'kind', 'priority', 'open', 'maxFailures', 'retentionMs', 'verify',
-  'meta' }
+  'meta', 'keepInputs' }
 
 local function readSubmission()
   local submission = {}

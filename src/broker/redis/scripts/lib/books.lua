@@ -74,6 +74,10 @@ local function noteRunning(group, running, change)
   end
 end
 
+-- What a pool counts: items of executions that have not ended, and what ended so since there is a store.
+local OPEN = { blocked = true, scheduled = true, queued = true, running = true }
+local ENDED = { completed = true, failed = true }
+
 local function flushGroup(group)
   local pool = poolDeltas(group.pool)
   add(pool, 'depth', depthChange(group))
@@ -81,13 +85,13 @@ local function flushGroup(group)
     if change ~= 0 then
       local value = call('HINCRBY', group.key, state, int(change))
       add(group.execution.deltas, state, change)
-      if state == 'queued' then
-        add(pool, 'queued', change)
-        if value == 0 then
-          ready.withdraw(group)
-        end
+      -- What has ended is counted once and for all, also when it is run again by hand.
+      if OPEN[state] or (ENDED[state] and change > 0) then
+        add(pool, state, change)
+      end
+      if state == 'queued' and value == 0 then
+        ready.withdraw(group)
       elseif state == 'running' then
-        add(pool, 'running', change)
         noteRunning(group, value, change)
       end
     end
@@ -172,37 +176,75 @@ local function leavePool(group)
   local waiting = count(row[1]) + count(row[3]) + count(row[4])
   local pool = poolDeltas(group.pool)
   add(pool, 'depth', -(group.length and math.min(1, waiting) or waiting))
-  add(pool, 'queued', -count(row[1]))
-  add(pool, 'running', -count(row[2]))
+  for at, state in ipairs({ 'queued', 'running', 'scheduled', 'blocked' }) do
+    add(pool, state, -count(row[at]))
+  end
   call('ZREM', PREFIX .. 'due', 'g:' .. group.no .. '::' .. group.execution.id)
 end
 
--- Ends an execution: its leases go, its queues go, what is known of it stays until its retention is over.
+-- Keys that nobody needs any more when an execution has ended: all of its queues, unless it failed with work left.
+local function keysToDrop(execution, state)
+  local names = { 'verifications', 'copied', 'running' }
+  local function add(...)
+    for _, name in ipairs({ ... }) do
+      names[#names + 1] = name
+    end
+  end
+  if not execution.isKept then
+    add('blocked', 'waits', 'later')
+    for no = 0, execution.groups - 1 do
+      add('queue:' .. no, 'again:' .. no, 'chunks:' .. no, 'ranges:' .. no)
+    end
+  end
+  if state == 'cancelled' or not (execution.keepsInputs or state == 'failed') then
+    add('children')
+  end
+  for at, name in ipairs(names) do
+    names[at] = execution.key .. ':' .. name
+  end
+  return names
+end
+
+-- What waits in a group counts in its pool again. `waiting`: items by state.
+function books.join(group, waiting)
+  local pool = poolDeltas(group.pool)
+  local depth = waiting.queued + waiting.scheduled + waiting.blocked
+  add(pool, 'depth', group.length and math.min(1, depth) or depth)
+  for state, items in pairs(waiting) do
+    add(pool, state, items)
+  end
+end
+
+-- Ends an execution: its leases go, its queues go, what is known of it stays until its retention is over. One that fails
+-- with work left keeps that too: it may run again (lib/replaying.lua).
 function books.finish(execution, state, reason)
   books.flush()
   local row = call('HMGET', execution.key, 'queued', 'running', 'scheduled', 'blocked')
   local open = count(row[1]) + count(row[2]) + count(row[3]) + count(row[4])
+  execution.isKept = state == 'failed' and open > 0
   orders.revokeAll(execution)
-  local keys = {}
-  for no = 0, execution.groups - 1 do
-    for _, name in ipairs({ 'queue', 'again', 'chunks', 'ranges' }) do
-      keys[#keys + 1] = execution.key .. ':' .. name .. ':' .. no
-    end
-    if open > 0 then
-      leavePool(records.group(execution, no))
-    end
+  books.flush()
+  for no = 0, open > 0 and execution.groups - 1 or -1 do
+    leavePool(records.group(execution, no))
   end
-  for _, name in ipairs({ 'blocked', 'waits', 'children', 'later', 'verifications', 'copied', 'running' }) do
-    keys[#keys + 1] = execution.key .. ':' .. name
-  end
+  local keys = keysToDrop(execution, state)
   verification.forgetReplicas(execution)
   unlinkAll(keys)
   call('ZREM', PREFIX .. 'live', execution.id)
   local purgeAt = now + execution.retentionMs
   call('ZADD', PREFIX .. 'purge', int(purgeAt), execution.id)
   call('HSET', execution.key, 'ended', int(now))
+  if execution.isKept then
+    call('HSET', execution.key, 'kept', '1')
+  end
   books.changeState(execution, state, reason)
   execution.isEnded = true
+end
+
+-- Whether an execution has as many dead letters as it may have; those that stayed when others were replayed do not count.
+function books.isOver(failed, maxFailures, forgiven)
+  local new = failed - count(forgiven)
+  return maxFailures and new > 0 and new >= tonumber(maxFailures)
 end
 
 local function settleOne(execution)
@@ -212,10 +254,10 @@ local function settleOne(execution)
   end
   local row = call(
     'HMGET', execution.key, 'queued', 'running', 'scheduled', 'blocked', 'failed', 'skipped', 'open', 'maxFailures',
-    'verifying'
+    'verifying', 'forgiven'
   )
   local failed = count(row[5])
-  if row[8] and failed > 0 and failed >= tonumber(row[8]) then
+  if books.isOver(failed, row[8], row[10]) then
     books.finish(execution, 'failed', failed .. ' dead letters')
   elseif row[7] ~= '1' and count(row[1]) + count(row[2]) + count(row[3]) + count(row[4]) + count(row[9]) == 0 then
     books.finish(execution, failed + count(row[6]) > 0 and 'failed' or 'completed')

@@ -42,8 +42,8 @@ local function readNew(taking, group, kind, max)
     if group.timeoutMs then
       call('SADD', PREFIX .. 'timed', group.lane)
     end
-    if hasOwnClock and group.timeoutMs then
-      -- The delivery time is how the coordinator knows how long a lease has run.
+    if hasOwnClock then
+      -- The delivery time says how long a lease has run.
       for _, entry in ipairs(entries) do
         call('XCLAIM', records.streamKey(group, kind), group.pool, taking.session.id, 0, entry[1], 'TIME', int(now), 'JUSTID')
       end
@@ -269,16 +269,6 @@ end
 
 -- ── The claim ───────────────────────────────────────────────────────────────────────────────────
 
-local function openPools(session)
-  local pools = {}
-  for _, pool in ipairs(session.pools) do
-    if call('HGET', ready.poolKey(pool), 'paused') ~= '1' then
-      pools[#pools + 1] = pool
-    end
-  end
-  return pools
-end
-
 local function takeTurns(taking, pools, ageingMs)
   local taken = taking.chunks
   while taken < taking.max and taking.room > 0 do
@@ -311,7 +301,7 @@ end
 
 local function waitForWork(session, request, taken)
   if request.waiting == '1' and taken == 0 then
-    call('HSET', session.key, 'wantsLeases', request.max, 'wantsAgeingMs', request.ageingMs)
+    call('HSET', session.key, 'wantsLeases', request.max, 'wantsAgeingMs', request.ageingMs, 'wantsFor', request.process)
     claiming.wait(session)
   elseif request.waiting ~= '0' then
     for _, pool in ipairs(session.pools) do
@@ -321,7 +311,8 @@ local function waitForWork(session, request, taken)
 end
 
 -- Leases for a session, as lanes, and how many. `request`: max, room (bytes of texts), ageingMs, knownLane,
--- waiting: '1' to be called when there is work, if there is none now; '2' to be called no longer; '0': as before.
+-- waiting: '1' to be called when there is work, if there is none now; '2' to be called no longer; '0': as before;
+-- process: who asks.
 function claiming.claim(session, request)
   local taking = {
     session = session, reply = {}, lanes = {}, chunks = 0, max = request.max, room = request.room,
@@ -329,7 +320,7 @@ function claiming.claim(session, request)
   }
   local taken = 0
   if not session.isDraining and request.max > 0 then
-    local pools = openPools(session)
+    local pools = ready.openPools(session.pools)
     takeReplicas(taking, pools)
     taken = takeTurns(taking, pools, request.ageingMs)
   elseif request.waiting == '1' then

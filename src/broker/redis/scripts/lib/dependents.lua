@@ -3,12 +3,18 @@
 -- Blocked tasks stand in three hashes of their execution: `blocked` (their input and parents), `waits`
 -- (parents that have not completed), and `children` of each parent.
 
-local function childrenOf(execution, task)
+function dependents.childrenOf(execution, task)
+  if not execution.isLinked then
+    return function() end
+  end
   local children = call('HGET', execution.key .. ':children', int(task))
   return children and string.gmatch(children, '%d+') or function() end
 end
 
--- Takes a blocked task out of the hashes: its input and parents, or nil when it is not blocked (any more).
+local childrenOf = dependents.childrenOf
+
+-- Takes a blocked task out of the hashes: its input, its parents and its attempts so far; nil when it is not blocked (any
+-- more).
 local function unblock(execution, child)
   local content = call('HGET', execution.key .. ':blocked', child)
   if not content then
@@ -26,9 +32,9 @@ local function startChild(execution, child)
   end
   local group = records.groupOfTask(execution, child)
   local lease = { group = group, task = tonumber(child), input = content[1], parents = content[2] }
-  local tries = { attempt = 0, failures = 0, losses = 0 }
-  local entry = leases.enqueueAgain(lease, tries)
-  leases.noteTry(lease, { state = 'queued', attempt = 0, failures = 0, losses = 0, entry = entry })
+  local tries = { state = 'queued', attempt = count(content[3]), failures = 0, losses = 0 }
+  tries.entry = leases.enqueueAgain(lease, tries)
+  leases.noteTry(lease, tries)
   -- A delayed group falls due as a whole.
   if group.notBefore then
     books.move(group, 'blocked', 'scheduled', 1)
@@ -41,9 +47,6 @@ end
 
 -- The task has completed: children whose last parent it was are queued.
 function dependents.release(execution, task)
-  if not execution.isLinked then
-    return
-  end
   for child in childrenOf(execution, task) do
     if call('HEXISTS', execution.key .. ':waits', child) == 1
       and call('HINCRBY', execution.key .. ':waits', child, -1) <= 0 then
@@ -54,16 +57,15 @@ end
 
 -- The task will never complete: everything that waits for it, directly or not, is skipped.
 function dependents.skip(execution, task)
-  if not execution.isLinked then
-    return
-  end
   local ended = { task }
   while #ended > 0 do
     for child in childrenOf(execution, table.remove(ended)) do
-      if unblock(execution, child) then
+      local content = unblock(execution, child)
+      if content then
         local group = records.groupOfTask(execution, child)
-        leases.noteTry({ group = group, task = tonumber(child) },
-          { state = 'skipped', attempt = 0, failures = 0, losses = 0, at = now })
+        local lease = { group = group, task = tonumber(child), input = content[1], parents = content[2] }
+        leases.keepInput(lease)
+        leases.noteTry(lease, { state = 'skipped', attempt = count(content[3]), failures = 0, losses = 0, at = now })
         books.move(group, 'blocked', 'skipped', 1)
         journal.tasks(execution, { state = 'skipped', text = child })
         ended[#ended + 1] = tonumber(child)

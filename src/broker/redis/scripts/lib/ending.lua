@@ -9,6 +9,7 @@ function ending.endSession(session, reason)
     call('HINCRBY', ready.poolKey(pool), 'sessions', -1)
     call('ZREM', ready.poolKey(pool) .. ':idle', session.id)
   end
+  call('ZREM', PREFIX .. 'opened', session.id)
   local seenAt = call('ZSCORE', PREFIX .. 'sessions', session.id) or int(now)
   call('ZREM', PREFIX .. 'sessions', session.id)
   call('HDEL', PREFIX .. 'unheard', session.id)
@@ -19,5 +20,5 @@ function ending.endSession(session, reason)
   if row[2] == '1' then
     journal.session(session.id, session.worker, reason)
   end
-  ready.tell(session.id)
+  ready.tellEnd(session.id)
 end

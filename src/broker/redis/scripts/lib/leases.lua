@@ -44,6 +44,13 @@ function leases.read(group, kind, id)
   return found[1] and parseLease(group, kind, found[1])
 end
 
+-- Whether an entry is pending for the session: its lease.
+function leases.isHeldBy(session, group, kind, id)
+  local found = group.has[records.STREAMS[kind]]
+    and call('XPENDING', records.streamKey(group, kind), group.pool, id, id, 1, session.id)
+  return found and #found == 1
+end
+
 -- The name of an attempt's entry within its execution's group.
 local function entryName(lease)
   return lease.kind .. lease.id
@@ -175,12 +182,21 @@ end
 function leases.noteDeadLetter(lease, failure)
   local execution = lease.group.execution
   call('HSETNX', execution.key, 'firstFailure', failure)
-  call('ZADD', execution.key .. ':letters', lease.start and int(lease.start) or int(lease.task), tryKey(lease))
+  letters.add(execution, tryKey(lease))
+end
+
+-- Keeps what a task was given, for when it is run again by hand: `PARENTS␟INPUT`.
+function leases.keepInput(lease)
+  local execution = lease.group.execution
+  if lease.input and not execution.keepsInputs then
+    call('HSET', execution.key .. ':inputs', int(lease.task), (lease.parents or '') .. UNIT .. lease.input)
+  end
 end
 
 -- The running task is a dead letter.
 function leases.buryTask(lease, how)
   local group = lease.group
+  leases.keepInput(lease)
   leases.noteTry(lease, {
     state = 'failed', attempt = lease.attempt, failures = how.failures, losses = how.losses, ended = how.ended,
     as = how.as, failure = how.failure, at = now,
@@ -246,6 +262,30 @@ function leases.failTask(lease, failure, class, ended)
   else
     leases.requeueTask(lease, how)
   end
+end
+
+-- The execution fails while the attempt runs: the work waits where it would if the execution ran again. Of what ran then
+-- the events tell when it does.
+function leases.shelve(lease, worker)
+  local group = lease.group
+  dropEntry(lease)
+  if lease.replica then
+    return
+  end
+  local record = {
+    state = 'queued', attempt = lease.attempt, failures = lease.failures, losses = lease.losses, last = lease.last,
+    worker = worker, failure = lastFailure(lease), isCareful = lease.isCareful,
+  }
+  local text, items = int(lease.task), 1
+  if lease.start then
+    ranges.enqueue(group, lease.start, lease.last, record)
+    text, items = ranges.textOf(lease, lease.start, lease.last), lease.last - lease.start
+  else
+    record.entry = enqueueAgain(lease, record)
+  end
+  leases.noteTry(lease, record)
+  books.move(group, 'running', 'queued', items)
+  call('RPUSH', group.execution.key .. ':stopped', text)
 end
 
 -- ── Ending without an outcome ───────────────────────────────────────────────────────────────────

@@ -102,16 +102,17 @@ function orders.revokeAll(execution)
   end
 end
 
--- One of them. The stream goes with the execution, so the entry itself is left alone.
+-- One of them. The stream goes with the execution, so the entry itself is left alone, unless its work is kept.
 function orders.revoke(group, kind, id, consumer)
   local session = records.session(consumer)
-  if not session then
-    return
-  end
   local lease = leases.read(group, kind, id)
-  orders.stop(session, lease)
-  books.hold(session, group, -1)
-  if not lease.start then
+  if session and lease then
+    orders.stop(session, lease)
+    books.hold(session, group, -1)
+  end
+  if lease and group.execution.isKept then
+    leases.shelve(lease, session and session.worker)
+  elseif lease and session and not lease.start then
     leases.noteTry(lease, { state = 'cancelled', attempt = lease.attempt, failures = lease.failures,
       losses = lease.losses, worker = session.worker })
   end

@@ -114,12 +114,6 @@ local function sortOut(session, group, batch)
   return table.concat(verdicts)
 end
 
-local function isHeldBy(session, group, kind, id)
-  local found = group.has[records.STREAMS[kind]]
-    and call('XPENDING', records.streamKey(group, kind), group.pool, id, id, 1, session.id)
-  return found and #found == 1
-end
-
 local function refusedAll(execution, batch)
   local verdicts = {}
   for at = 1, batch.n do
@@ -265,7 +259,7 @@ local function commitOne(session, one)
   orders.forget(session, one.ref)
   local execution = records.execution(one.execution)
   local group = execution and not execution.isEnded and records.group(execution, one.no)
-  local lease = group and group.pool and isHeldBy(session, group, one.kind, one.id)
+  local lease = group and group.pool and leases.isHeldBy(session, group, one.kind, one.id)
     and leases.read(group, one.kind, one.id)
   if not lease then
     if execution and isRepeat(execution, one) then

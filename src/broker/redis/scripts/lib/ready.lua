@@ -6,9 +6,10 @@
 -- (task groups) are served first in, first out. Between buckets the effective priority decides: one
 -- step more for every `ageingMs` that the bucket's longest waiting execution was not served.
 --
--- Claims that found nothing leave their session in the pool's `idle` set. Whoever makes work ready takes out
--- as many as it has work for and tells them on their own channels: a little work is sent right along, of
--- much they are told to claim it. A session that nobody listens for is passed over.
+-- Claims that found nothing leave their session in the pool's `idle` set, and the name of the process that waits with the
+-- session. Whoever makes work ready takes out as many as it has work for: a little work is sent right along, to the
+-- channel of that process; of much they are told on their own channels to claim it. A session for which nobody waits
+-- any more is passed over.
 
 eachCall(function()
   ready.wakes = {}
@@ -16,6 +17,21 @@ end)
 
 local MAX_PRIORITY = 10
 local MIN_QUOTA = 64
+
+-- In place of a pool's name: every one.
+ready.ALL_POOLS = '*'
+
+-- Those of the pools whose work is handed out.
+function ready.openPools(pools)
+  local paused = call('HMGET', PREFIX .. 'paused', ready.ALL_POOLS, unpack(pools))
+  local open = {}
+  for at, pool in ipairs(paused[1] and {} or pools) do
+    if not paused[1 + at] then
+      open[#open + 1] = pool
+    end
+  end
+  return open
+end
 
 function ready.poolKey(pool)
   return PREFIX .. 'pool:' .. pool
@@ -170,6 +186,11 @@ local function channelOf(id)
   return PREFIX .. 'session:' .. id
 end
 
+-- Tells all who know of a session that it has ended.
+function ready.tellEnd(id)
+  call('PUBLISH', channelOf(id), 'ended')
+end
+
 -- Tells a session that there is news for it: whether somebody heard.
 function ready.tell(id)
   return call('PUBLISH', channelOf(id), '') > 0
@@ -180,18 +201,20 @@ local MOST_HANDED_OVER = 64
 -- Texts that a message carries at most, bytes; the lease that reaches it is the last one.
 local HANDOVER_ROOM = 65536
 
--- Claims for a session that waits, and sends it what it gets, which saves it the way here and back. How
--- many leases it got; nil when nobody listens for it.
+-- Claims for a session that waits, and sends what it gets to the process that waits with it, which saves that the way here
+-- and back. How many leases it got; nil when the process is gone. A session may be served by several processes in turn:
+-- the others must not hear of leases that they did not ask for.
 local function handOver(session, most)
-  if call('PUBSUB', 'NUMSUB', channelOf(session.id))[2] == 0 then
+  local wants = call('HMGET', session.key, 'wantsLeases', 'wantsAgeingMs', 'wantsFor')
+  local channel = PREFIX .. 'process:' .. (wants[3] or '')
+  if call('PUBSUB', 'NUMSUB', channel)[2] == 0 then
     return nil
   end
-  local wants = call('HMGET', session.key, 'wantsLeases', 'wantsAgeingMs')
   local lanes, taken = claiming.claim(session, {
     max = math.min(most, count(wants[1])), room = HANDOVER_ROOM, ageingMs = count(wants[2]), waiting = '2',
   })
   if taken > 0 then
-    call('PUBLISH', channelOf(session.id), cjson.encode({ session.no, lanes }))
+    call('PUBLISH', channel, cjson.encode({ session.id, session.no, lanes }))
   else
     claiming.wait(session)
   end
@@ -239,7 +262,7 @@ function ready.flush()
   local wakes = ready.wakes
   ready.wakes = {}
   for _, wake in pairs(wakes) do
-    if call('HGET', ready.poolKey(wake.pool), 'paused') ~= '1' then
+    if #ready.openPools({ wake.pool }) > 0 then
       wakeIdle(wake)
     end
   end

@@ -13,7 +13,8 @@ function records.execution(id)
     return known
   end
   local key = PREFIX .. 'exec:' .. id
-  local row = call('HMGET', key, 'state', 'priority', 'linked', 'groups', 'started', 'retentionMs', 'verify', 'ended')
+  local row = call('HMGET', key, 'state', 'priority', 'linked', 'groups', 'started', 'retentionMs', 'verify', 'ended',
+    'keepInputs')
   local execution = false
   if row[1] then
     execution = {
@@ -27,6 +28,7 @@ function records.execution(id)
       retentionMs = count(row[6]),
       isVerified = row[7] ~= false,
       isEnded = row[8] ~= false,
+      keepsInputs = row[9] == '1',
       deltas = {},
     }
   end
@@ -39,7 +41,8 @@ function records.newExecution(submission)
   local execution = {
     id = submission.id, key = PREFIX .. 'exec:' .. submission.id, isNew = true, state = 'pending',
     priority = tonumber(submission.priority), isLinked = false, groups = 0, nextTask = 0, started = false,
-    retentionMs = count(submission.retentionMs), isVerified = submission.verify ~= '', isEnded = false, deltas = {},
+    retentionMs = count(submission.retentionMs), isVerified = submission.verify ~= '', isEnded = false,
+    keepsInputs = submission.keepInputs == '1', deltas = {},
   }
   records.executions[submission.id] = execution
   return execution

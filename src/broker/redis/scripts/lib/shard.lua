@@ -16,6 +16,8 @@
 local cursors, records, journal, ready, orders, books = {}, {}, {}, {}, {}, {}
 local leases, ranges, dependents, verification, claiming = {}, {}, {}, {}, {}
 local outcomes, submitting, ending, examining, whereabouts = {}, {}, {}, {}, {}
+local replaying, letters, later, undoing = {}, {}, {}, {}
+local state, locks, checkpoints = {}, {}, {}
 
 local fills = {}
 local unfilled = {
@@ -103,23 +105,30 @@ eachCall(function()
   cursors.moved = false
 end)
 
+-- The first number of this kind after `last`, which may be another shard's, that is not before this moment.
+function cursors.after(last, shard)
+  local base = shard * 128
+  local cursor = (now - EPOCH_MS) * 4096 + base
+  if cursor > last then
+    return cursor
+  end
+  local offset = (last + 1) % 4096 - base
+  if offset >= 0 and offset < 128 then
+    return last + 1
+  end
+  cursor = math.floor(last / 4096) * 4096 + base
+  return cursor > last and cursor or cursor + 4096
+end
+
 function cursors.next()
   if cursors.last == nil then
     local meta = call('HMGET', META, 'cursor', 'shard')
     cursors.last = count(meta[1])
     cursors.shard = count(meta[2])
   end
-  local base = cursors.shard * 128
-  local cursor = (now - EPOCH_MS) * 4096 + base
-  if cursor <= cursors.last then
-    cursor = cursors.last + 1
-    if cursor % 4096 - base >= 128 then
-      cursor = (math.floor(cursors.last / 4096) + 1) * 4096 + base
-    end
-  end
-  cursors.last = cursor
+  cursors.last = cursors.after(cursors.last, cursors.shard)
   cursors.moved = true
-  return cursor
+  return cursors.last
 end
 
 function cursors.flush()

@@ -120,10 +120,17 @@ local function addLinked(group, task, content, links)
     end
   end
   local lease = { group = group, task = task, input = input, parents = parents }
+  if open > 0 or isSkipped or execution.keepsInputs then
+    for parent in pairs(seen) do
+      links[parent] = links[parent] or {}
+      table.insert(links[parent], int(task))
+    end
+  end
   local tries = { state = 'queued', attempt = 0, failures = 0, losses = 0 }
   if isSkipped then
     tries.state = 'skipped'
     tries.at = now
+    leases.keepInput(lease)
     leases.noteTry(lease, tries)
     return 'skipped'
   end
@@ -134,10 +141,6 @@ local function addLinked(group, task, content, links)
   end
   call('HSET', execution.key .. ':blocked', int(task), cjson.encode({ input, parents }))
   call('HSET', execution.key .. ':waits', int(task), open)
-  for parent in pairs(seen) do
-    links[parent] = links[parent] or {}
-    table.insert(links[parent], int(task))
-  end
   return 'blocked'
 end
 
@@ -150,7 +153,20 @@ local function writeLinks(execution, links)
   end
 end
 
+-- Inputs and parents of all tasks, where they are wanted again.
+local function keepInputs(group, definition)
+  local step = definition.isLinked and 2 or 1
+  for at = 0, definition.tasks - 1 do
+    local place = definition.from + at * step
+    local parents = definition.isLinked and ARGV[place + 1] or ''
+    call('HSET', group.execution.key .. ':inputs', int(group.first + at), parents .. UNIT .. ARGV[place])
+  end
+end
+
 local function addTasks(group, definition)
+  if group.execution.keepsInputs then
+    keepInputs(group, definition)
+  end
   local counts = { ready = 0, blocked = 0, skipped = 0 }
   local stream = records.streamKey(group, 'q')
   if not definition.isLinked then

@@ -230,6 +230,9 @@ function verification.forgetReplicas(execution)
   end
   if #open > 0 then
     call('HDEL', execution.key, 'verifying')
+    if execution.isKept then
+      call('HINCRBY', reportKey(execution), 'skipped', #open / 2)
+    end
   end
 end
 

@@ -79,3 +79,28 @@ function whereabouts.of(group, task, facts)
   end
   return 'vanished'
 end
+
+-- ── As rows ─────────────────────────────────────────────────────────────────────────────────────
+
+local function workerOf(session)
+  return call('HGET', PREFIX .. 'session:' .. session, 'worker') or session
+end
+
+-- { 'task', task, group, state, worker, try (JSON), result record }
+function whereabouts.taskRow(group, task, facts)
+  local state, _, owner = whereabouts.of(group, task, facts)
+  local try = facts.tries[task] or ''
+  local worker = owner and workerOf(owner) or string.match(try, '"worker":"([^"]+)"') or ''
+  return { 'task', task, group.no, state, worker, try, facts.results[task] or '' }
+end
+
+local ITEM_STATES = { 'blocked', 'scheduled', 'queued', 'running', 'completed', 'failed', 'skipped' }
+
+-- { 'array', task, group, items by state … }
+function whereabouts.arrayRow(group)
+  local row = { 'array', int(group.first), group.no }
+  for _, value in ipairs(call('HMGET', group.key, unpack(ITEM_STATES))) do
+    row[#row + 1] = value or '0'
+  end
+  return row
+end

@@ -1,0 +1,117 @@
+/**
+ * Transition rerun: a separate task and all that come after it lose what they have and run again.
+ *
+ * Invariant (promises 1 and 2): afterwards each of them waits for exactly the parents that have not
+ * completed, and nothing of their former attempts counts: leases are taken away, tokens cleared, and
+ * results named by events up to now are not read any more (`taken_back`).
+ */
+import { HoldfastError } from "../../errors/index.ts";
+import { Heap } from "../../util/heap.ts";
+import type { RerunParams } from "../contract.ts";
+import { childrenOf, parentsIn, parentState } from "./dependents.ts";
+import type { Engine } from "./engine.ts";
+import { rewind } from "./lanes.ts";
+import {
+  BLOCKED,
+  COMPLETED,
+  type ExecutionRecord,
+  groupIn,
+  type GroupRecord,
+  groupOf,
+  type ItemCounts,
+  QUEUED,
+  SKIPPED,
+  STORED_STATES,
+  TASK_ID_SPAN,
+  taskId,
+} from "./model.ts";
+import { lastCursor } from "./reads.ts";
+import { familyOf, findReplayable, forgive, reopen, type Replayable } from "./reopen.ts";
+
+/**
+ * Returns how many tasks will be run again. Errors: EXECUTION_NOT_FOUND, EXECUTION_CANCELLED,
+ * TASK_UNKNOWN, INPUTS_NOT_KEPT, INVALID_REQUEST.
+ */
+export function rerun(engine: Engine, params: RerunParams): number {
+  const found = findReplayable(engine, params.executionId);
+  check(engine, found, params);
+  // Results of this very transaction are among those that are taken back: their events come first.
+  engine.journal.flush(engine.db, engine.now);
+  const execution = reopen(engine, found);
+  const renewal: Renewal = { engine, execution, takenBack: lastCursor(engine), touched: new Set() };
+  let reset = 0;
+  // A child has a higher number than its parents: in ascending order they come before it.
+  const next = new Heap<number>((task) => task);
+  next.push(params.task);
+  let last = -1;
+  for (let task = next.pop(); task !== undefined; task = next.pop()) {
+    if (task === last) continue;
+    last = task;
+    if (renew(renewal, task)) reset += 1;
+    for (const child of childrenOf(engine.db, execution, task)) next.push(child);
+  }
+  for (const group of renewal.touched) rewind(group, engine.now);
+  forgive(engine, execution, { hadEnded: found.live === undefined });
+  return reset;
+}
+
+function check(engine: Engine, found: Replayable, { executionId, task }: RerunParams): void {
+  const family = familyOf(engine, found);
+  const group = groupIn(family.groups, task);
+  if (group === undefined) throw new HoldfastError("TASK_UNKNOWN", { execution: executionId, task });
+  if (found.row["keep_inputs"] !== 1) throw new HoldfastError("INPUTS_NOT_KEPT", { execution: executionId });
+  if (group.array !== undefined) refuse(`${task} is an array; its dead letters can be retried`);
+  const row = engine.db.get("SELECT parents FROM tasks WHERE id = ?", found.no * TASK_ID_SPAN + task);
+  const dead = parentsIn(row?.["parents"]).find((parent) => parentState(engine.db, family, parent) === "dead");
+  if (dead !== undefined) refuse(`${task} comes after ${dead}, which did not complete; run that one again first`);
+}
+
+function refuse(problem: string): never {
+  throw new HoldfastError("INVALID_REQUEST", { method: "rerun", path: "task", problem });
+}
+
+interface Renewal {
+  readonly engine: Engine;
+  readonly execution: ExecutionRecord;
+  /** Cursor of the newest event before this. */
+  readonly takenBack: number;
+  /** Groups whose ready tasks are to be read anew. */
+  readonly touched: Set<GroupRecord>;
+}
+
+/** The task as it was born, but for its attempts; false if a dead parent keeps it skipped. */
+function renew(renewal: Renewal, task: number): boolean {
+  const { engine, execution, takenBack, touched } = renewal;
+  const group = groupOf(execution, task);
+  const id = taskId(execution, task);
+  const row = engine.db.get("SELECT state, parents FROM tasks WHERE id = ?", id);
+  if (group === undefined || row === undefined) return false;
+  const states = parentsIn(row["parents"]).map((parent) => parentState(engine.db, execution, parent));
+  const waitingOn = states.filter((state) => state === "open").length;
+  const was = Number(row["state"]);
+  const state = states.includes("dead") ? SKIPPED : waitingOn > 0 ? BLOCKED : QUEUED;
+  const lease = engine.model.leases.get(id);
+  if (lease !== undefined) engine.revoke(lease);
+  engine.db.run(
+    `UPDATE tasks SET state = ?, failures = 0, losses = 0, token = NULL, session = NULL, at = ?, not_before = NULL,
+       waiting_on = ?, result = NULL, duration_ms = NULL, failure = NULL, discarded = 0,
+       taken_back = iif(state = ${COMPLETED}, ?, taken_back) WHERE id = ?`,
+    state,
+    engine.now,
+    waitingOn,
+    takenBack,
+    id,
+  );
+  touched.add(group);
+  const [from, to] = [countedAs(group, was), countedAs(group, state)];
+  if (from === to) return state !== SKIPPED;
+  engine.move(group, { from, to });
+  engine.journal.tasks(execution, { state: to, entry: task, reason: "rerun" });
+  return state !== SKIPPED;
+}
+
+/** What is ready in a delayed group is stored as queued. */
+function countedAs(group: GroupRecord, state: number): keyof ItemCounts {
+  if (state === QUEUED && group.notBefore !== undefined) return "scheduled";
+  return STORED_STATES[state] as keyof ItemCounts;
+}

@@ -1,0 +1,157 @@
+/** `why`, `dead-letters` and `pools`: at a server over its API, and at a store itself; the same answers. */
+import assert from "node:assert/strict";
+import { describe, it, type TestContext } from "node:test";
+import { openEmbedded } from "../../../src/app/open-broker.ts";
+import type { Broker } from "../../../src/broker/contract.ts";
+import { execute } from "../../../src/cli/main.ts";
+import { sleep, systemClock } from "../../../src/util/clock.ts";
+import { fakeContext } from "../../fixtures/cli/fake-context.ts";
+import { scratchFolder } from "../../fixtures/sdk/scratch.ts";
+import { FakeWorker } from "../../support/fake-worker.ts";
+import { startHttpWorld } from "../../support/http-server.ts";
+import { completed, failed, failure } from "../../support/outcomes.ts";
+import { PendingCall } from "../../support/pending-call.ts";
+import { group, submission, tasks } from "../../support/submissions.ts";
+
+interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface Place {
+  readonly broker: Broker;
+  readonly run: (...args: readonly string[]) => Promise<Ran>;
+  /** How long the line takes: a server that has just begun has not measured anything. */
+  readonly estimate: RegExp;
+}
+
+function runner(address: string): Place["run"] {
+  return async (...args) => {
+    const fake = fakeContext({ HOLDFAST_BROKER: address, COLUMNS: "200" });
+    const code = await execute(args, fake.context);
+    return { code, stdout: fake.stdout(), stderr: fake.stderr() };
+  };
+}
+
+const PLACES: Readonly<Record<string, (t: TestContext) => Promise<Place>>> = {
+  "at a server": async (t) => {
+    const { broker, url } = await startHttpWorld(t);
+    return { broker, run: runner(url), estimate: /no estimate yet/ };
+  },
+  "at a store": async (t) => {
+    const folder = await scratchFolder(t);
+    const broker = await openEmbedded({ dir: folder });
+    t.after(() => broker.close());
+    return { broker, run: runner(folder), estimate: /about \d+ (?:s|min)\./ };
+  },
+};
+
+const ONCE = { limit: 0, baseMs: 1, factor: 1, maxMs: 1, jitter: 0, never: [] };
+
+/** Two tasks in pool `gpu`; then three dead ones in `default`. */
+async function prepared(broker: Broker): Promise<string> {
+  const work = submission(
+    [
+      group(tasks(3), { name: "fit", retry: ONCE }),
+      group(tasks(2), { name: "train", pool: "gpu", requires: ["gpu"] }),
+      group(tasks(1, [[3]]), { name: "report" }),
+    ],
+    { name: "night" },
+  );
+  const { executions } = await broker.submit({ submissions: [work] });
+  const worker = await FakeWorker.join(broker);
+  for (const lease of await worker.leases(3)) await worker.deliver(failed(lease, failure("gpu", "it is too hot")));
+  await worker.leave();
+  return executions[0]?.executionId ?? "";
+}
+
+for (const [where, open] of Object.entries(PLACES)) {
+  describe(`looking by command, ${where}`, () => {
+    it("why tells of one task, in words and as JSON", async (t) => {
+      const { broker, run } = await open(t);
+      const id = await prepared(broker);
+      const told = await run("why", id.slice(0, 6), "3");
+      assert.equal(told.code, 0, told.stderr);
+      assert.match(
+        told.stdout,
+        /^There is no live worker in pool gpu, nor in any other\.\nStart a worker with `holdfast worker --pools gpu`\./,
+      );
+      const json = JSON.parse((await run("why", id, "5", "--json")).stdout) as { name: string; why: { code: string } };
+      assert.deepEqual([json.name, json.why.code], ["report", "waits-for-parents"]);
+    });
+
+    it("why tells of an execution what keeps its tasks, by reason", async (t) => {
+      const { broker, run } = await open(t);
+      const told = await run("why", await prepared(broker));
+      assert.match(told.stdout, /6 tasks of execution \w+/);
+      assert.match(
+        told.stdout,
+        /3 tasks \(0, 1, 2\)\n +Why +Task 0 \(fit\) is a dead letter after 1 failure: it is too hot/,
+      );
+      assert.match(told.stdout, /2 tasks \(3, 4\)\n +Why +There is no live worker in pool gpu/);
+    });
+
+    it("why says how many are ahead of a task, and how long that takes", async (t) => {
+      const { broker, run, estimate } = await open(t);
+      const { executions } = await broker.submit({ submissions: [submission([group(tasks(5_000))])] });
+      const worker = await FakeWorker.join(broker);
+      const asked = new PendingCall(run("why", executions[0]?.executionId ?? "", "4999"));
+      // Work ends while the command looks, and goes on for as long as it does.
+      let leases = await worker.leases(2);
+      for (let done = 0; asked.state === "waiting" && done < 4_000; done += leases.length) {
+        const outcomes = leases.map((lease) => completed(lease));
+        leases = (await worker.reportAndClaim(outcomes, 2)).leases;
+        await sleep(systemClock({ keepAlive: true }), 5);
+      }
+      const { stdout } = await asked.promise;
+      assert.match(stdout, /^The only slot of pool default that could run it is busy; [\d,]+ items are ahead/);
+      assert.match(stdout, estimate);
+    });
+
+    it("what is not there is said in one sentence", async (t) => {
+      const { broker, run } = await open(t);
+      const id = await prepared(broker);
+      const [unknown, wrong] = [await run("why", id, "77"), await run("why", id, "x")];
+      assert.match(unknown.stderr, /has no task 77\. \[TASK_UNKNOWN\]/);
+      assert.deepEqual([wrong.code, /expected a whole number/.test(wrong.stderr)], [2, true]);
+    });
+
+    it("dead-letters lists, shows, replays and discards", async (t) => {
+      const { broker, run } = await open(t);
+      const id = await prepared(broker);
+      const list = await run("dead-letters");
+      assert.match(list.stdout, new RegExp(`${id}~0 +fit +gpu +it is too hot`));
+      assert.match((await run("dead-letters", "list", "--class", "timeout")).stdout, /no such dead letters/);
+      const show = await run("dead-letters", "show", `${id.slice(0, 8)}~2`);
+      assert.match(show.stdout, /Task +2 \(fit\) of night\n/);
+      assert.match(show.stdout, /Input +2\n/);
+      const replay = await run("dead-letters", "replay", `${id}~0`);
+      assert.match(replay.stdout, /1 dead letter found, 1 item queued again/);
+      const discard = await run("dead-letters", "discard", "--name", "fit", "--since", "1h");
+      assert.match(discard.stdout, /2 dead letters found, 2 items discarded/);
+      const left = JSON.parse((await run("dead-letters", "list", "--json")).stdout) as { letters: unknown[] };
+      assert.deepEqual(left.letters, []);
+    });
+
+    it("dead-letters does nothing to all of them by a slip", async (t) => {
+      const { broker, run } = await open(t);
+      await prepared(broker);
+      const bare = await run("dead-letters", "replay");
+      assert.deepEqual([bare.code, /or --all/.test(bare.stderr)], [2, true]);
+      assert.equal((await run("dead-letters", "replay", "x~1", "--all")).code, 2);
+      assert.match((await run("dead-letters", "replay", "--all")).stdout, /3 dead letters found, 3 items/);
+    });
+
+    it("pools are listed, paused and resumed", async (t) => {
+      const { broker, run } = await open(t);
+      const id = await prepared(broker);
+      assert.match((await run("pools", "pause", "gpu")).stdout, /Pool gpu is paused/);
+      assert.match((await run("pools")).stdout, /gpu +paused/);
+      assert.match((await run("why", id, "3")).stdout, /^Pool gpu is paused/);
+      assert.match((await run("pools", "resume", "gpu")).stdout, /Pool gpu is open/);
+      assert.match((await run("pools", "pause", "--all")).stdout, /All pools are paused/);
+      assert.equal((await run("pools", "pause")).code, 2);
+    });
+  });
+}
