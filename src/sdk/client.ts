@@ -6,6 +6,7 @@ import type { ExecutionView, ListExecutionsParams, SubmitReceipt } from "../brok
 import { MAX_PAGE } from "../broker/limits.ts";
 import { HoldfastError } from "../errors/index.ts";
 import { type Clock, systemClock } from "../util/clock.ts";
+import { lifeName } from "../util/life-names.ts";
 import type { Definition, ExecutionReader, Prepared } from "./definition.ts";
 import { Execution } from "./execution.ts";
 import { readNotes } from "./notes.ts";
@@ -46,7 +47,7 @@ export class Client implements AsyncDisposable {
     this.#broker = options.broker;
     // A program that waits for an execution has nothing else that keeps it alive.
     this.#clock = options.clock ?? systemClock({ keepAlive: true });
-    this.#origin = { broker: this.#broker, clock: this.#clock, newId: () => crypto.randomUUID() };
+    this.#origin = { broker: this.#broker, clock: this.#clock, newId: lifeName };
     this.state = new SharedState(this.#origin);
   }
 

@@ -52,7 +52,7 @@ const metadata = z
   .describe("About the machine, for those who look; more may be told than is named here.");
 
 const registration = z.strictObject({
-  workerId: name,
+  workerId: name.refine((id) => id.isWellFormed(), "holds half of a surrogate pair"),
   hostname: name,
   pid: count.default(0),
   capabilities: boundedArray(name, MAX_WORKER_CAPABILITIES),
@@ -158,7 +158,7 @@ export const WORKER_OPERATIONS = defineOperations({
       heartbeatMs: z.number(),
       deadAfterMs: z.number(),
     }),
-    errors: [],
+    errors: ["STORE_FULL"],
   },
   heartbeatWorker: {
     method: "POST",

@@ -29,6 +29,7 @@ export class Turn {
   readonly #clock: Clock;
   readonly #key: string;
   #isCalled = false;
+  #isDoubted = false;
   #wake: (() => void) | undefined;
 
   constructor(ear: Ear, key: string, clock: Clock) {
@@ -73,6 +74,19 @@ export class Turn {
     this.#wake?.();
   }
 
+  /** Who is at the other end of a new connection may have forgotten the place in line. */
+  doubt(): void {
+    this.#isDoubted = true;
+    this.call();
+  }
+
+  /** Whether the place was doubted since this was asked last. */
+  takeDoubt(): boolean {
+    const isDoubted = this.#isDoubted;
+    this.#isDoubted = false;
+    return isDoubted;
+  }
+
   end(): void {
     this.#ear.remove(this.#key, this);
   }
@@ -89,8 +103,12 @@ class Ear {
   constructor(shard: Shard, options: TurnsOptions) {
     this.#shard = shard;
     this.#options = options;
-    shard.link.onUp(() => this.#callAll());
-    options.closing.addEventListener("abort", () => this.#callAll());
+    shard.link.onUp(() => {
+      for (const turn of this.#all()) turn.doubt();
+    });
+    options.closing.addEventListener("abort", () => {
+      for (const turn of this.#all()) turn.call();
+    });
   }
 
   get name(): string {
@@ -143,8 +161,8 @@ class Ear {
     this.#name = name;
   }
 
-  #callAll(): void {
-    for (const turns of this.#turns.values()) for (const turn of turns) turn.call();
+  #all(): Turn[] {
+    return [...this.#turns.values()].flatMap((turns) => [...turns]);
   }
 }
 

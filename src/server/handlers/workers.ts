@@ -1,6 +1,6 @@
 /** Handlers of workers: those that work over HTTP, and looking at all of them. */
 import type { WORKER_OPERATIONS } from "../../api/operations/workers.ts";
-import type { Broker, Directives, LeaseRef, Outcome, SessionView } from "../../broker/contract.ts";
+import type { Broker, Directives, LeaseRef, Outcome } from "../../broker/contract.ts";
 import { HoldfastError } from "../../errors/index.ts";
 import type { Call, HandlersOf, ServerParts } from "../handler.ts";
 import type { Principal } from "../principal.ts";
@@ -12,7 +12,7 @@ import { leaseBeginning, readLease } from "../workers/lease-text.ts";
 import { findSession } from "../workers/live-sessions.ts";
 import { completedOutcome, failedOutcome } from "../workers/outcomes.ts";
 import { claimedTasks } from "../workers/task-view.ts";
-import { httpMetaOf, workerStatus, workerView } from "../workers/worker-view.ts";
+import { workerStatus, workerView } from "../workers/worker-view.ts";
 
 type Handlers = HandlersOf<typeof WORKER_OPERATIONS>;
 
@@ -43,18 +43,30 @@ function livingHandlers(
       }),
 
     deregisterWorker: async ({ params: { workerId } }, { principal }) => {
-      const session = await sessionToEnd(broker, workerId, principal);
-      if (httpMetaOf(session) === undefined) {
-        await broker.drainSession({ session: session.session });
-        return { success: true, workerId, message: `Worker ${workerId} is asked to finish and leave.` };
+      try {
+        await directory.leave(workerId, principal);
+      } catch (thrown) {
+        if (!HoldfastError.is(thrown, "WORKER_NOT_FOUND")) throw thrown;
+        return askToLeave(broker, workerId, principal);
       }
-      await directory.act(workerId, principal, async (worker) => {
-        await broker.closeSession({ session: worker.session, reason: "left" });
-        directory.forget(worker);
-      });
       return { success: true, workerId, message: `Worker ${workerId} has left.` };
     },
   };
+}
+
+/** Errors: WORKER_NOT_FOUND, FORBIDDEN. */
+async function askToLeave(broker: Broker, workerId: string, principal: Principal): Promise<Leaving> {
+  const session = await findSession(broker, workerId);
+  if (session === undefined) throw unknownWorker(workerId);
+  permitSession(principal, session);
+  await broker.drainSession({ session: session.session });
+  return { success: true, workerId, message: `Worker ${workerId} is asked to finish and leave.` };
+}
+
+interface Leaving {
+  readonly success: true;
+  readonly workerId: string;
+  readonly message: string;
 }
 
 function workingHandlers(
@@ -114,21 +126,9 @@ function orders({ cancel, drain }: Directives): { cancel: string[]; drain: boole
   return { cancel: [...new Set(cancel.map((ref: LeaseRef) => leaseBeginning(ref)))], drain };
 }
 
-/** Errors: WORKER_NOT_FOUND, FORBIDDEN. */
-async function sessionToEnd(broker: Broker, workerId: string, principal: Principal): Promise<SessionView> {
-  const session = await findSession(broker, workerId);
-  if (session === undefined) throw unknownWorker(workerId);
-  permitSession(principal, session);
-  return session;
-}
-
 function lookingHandlers({ broker, clock }: ServerParts): Pick<Handlers, "drainWorker" | "listWorkers" | "getWorker"> {
   return {
-    drainWorker: async ({ params: { workerId } }, { principal }) => {
-      const { session } = await sessionToEnd(broker, workerId, principal);
-      await broker.drainSession({ session });
-      return { success: true, workerId, message: `Worker ${workerId} is asked to finish and leave.` };
-    },
+    drainWorker: ({ params: { workerId } }, { principal }) => askToLeave(broker, workerId, principal),
 
     listWorkers: async ({ query: { status, pool, limit, cursor } }) => {
       const page = await broker.listSessions({ live: true, limit, ...(cursor === undefined ? {} : { after: cursor }) });

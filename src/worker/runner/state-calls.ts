@@ -2,6 +2,7 @@
 import { HoldfastError } from "../../errors/index.ts";
 import { STATE_METHODS, type StateBroker, type StateOrigin } from "../../sdk/shared-state.ts";
 import { type Clock, systemClock } from "../../util/clock.ts";
+import { lifeName } from "../../util/life-names.ts";
 import type { AnswerCommand, CallReport } from "../runner-wire.ts";
 
 interface Pending {
@@ -24,7 +25,7 @@ export class StateCalls {
     const broker = Object.fromEntries(
       STATE_METHODS.map((method) => [method, (params: unknown) => this.#call({ attempt, method, params })]),
     ) as unknown as StateBroker;
-    return { broker, clock: this.#clock, newId: () => crypto.randomUUID() };
+    return { broker, clock: this.#clock, newId: lifeName };
   }
 
   settle({ call, result, error }: AnswerCommand): void {

@@ -97,7 +97,6 @@ describe("what is typed wrong gets one sentence, a code and exit code 2", () => 
       "up --broker ws://elsewhere:1",
       /--broker is ws:\/\/elsewhere:1; expected a folder or sqlite:FILE that this command can own, or a Redis/,
     ],
-    ["up --broker redis: --listen-port 1", /--listen-port is 1; expected not to be given with a Redis/],
     ["demo --static --broker redis:", /--broker is redis:; expected not to be given with --static/],
     ["demo --broker ws://me:pw@here", /--broker is ws:\/\/\*\*\*@here; expected a Redis; without it the demo/],
     ["token create --role read", /--name is missing; expected <name>\. \[INVALID_OPTION\]/],

@@ -1,47 +1,45 @@
 /** How a server finds the session of a worker that it does not know, or no longer. */
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import type { Broker } from "../../../src/broker/contract.ts";
 import { type HttpWorld, startHttpWorld } from "../../support/http-server.ts";
 import { HttpWorker } from "../../support/http-worker.ts";
 import { batch } from "../../support/submissions.ts";
+import { VirtualClock } from "../../support/virtual-clock.ts";
 import { watchedBroker } from "../../support/watched-broker.ts";
 
-/** Servers of one broker; `looks` counts how often each has gone through all sessions. */
-async function startServers(t: TestContext): Promise<{ one: HttpWorld; two: HttpWorld; looks: () => number }> {
+/** Two servers of one broker; `called`: what the second one has asked it. */
+async function startServers(t: TestContext): Promise<{ one: HttpWorld; two: HttpWorld; called: string[] }> {
   const { broker } = await startHttpWorld(t);
-  let looks = 0;
-  const counting: Broker = watchedBroker(broker, (method, perform) => {
-    if (method === "listSessions") looks += 1;
+  const called: string[] = [];
+  const watched = watchedBroker(broker, (method, perform) => {
+    called.push(method);
     return perform();
   });
   const one = await startHttpWorld(t, { broker });
-  const two = await startHttpWorld(t, { broker: counting });
-  return { one, two, looks: () => looks };
+  const two = await startHttpWorld(t, { broker: watched });
+  return { one, two, called };
 }
 
 describe("a server that does not know a worker", () => {
-  it("looks for it once and then knows it", async (t) => {
-    const { one, two, looks } = await startServers(t);
+  it("reads once who it is, and then knows it", async (t) => {
+    const { one, two, called } = await startServers(t);
     const worker = (await HttpWorker.join(one)).at(two);
-    for (let time = 0; time < 5; time += 1) await worker.expect(200, "heartbeat", {});
-    assert.equal(looks(), 1);
+    for (let time = 0; time < 3; time += 1) await worker.expect(200, "heartbeat", {});
+    assert.deepEqual(called, ["readValue", "heartbeat", "heartbeat", "heartbeat"]);
   });
 
-  it("finds one that has come since it looked last", async (t) => {
-    const { one, two } = await startServers(t);
-    for (let no = 0; no < 5; no += 1) {
-      await two.expect(404, "POST /workers/ghost/heartbeat", {});
-      const worker = await HttpWorker.join(one, `w${no}`);
-      await worker.at(two).expect(200, "heartbeat", {});
-    }
+  it("asks again about one that was not there, at the cost of one read each time", async (t) => {
+    const { one, two, called } = await startServers(t);
+    for (let time = 0; time < 3; time += 1) await two.expect(404, "POST /workers/w1/heartbeat", {});
+    assert.deepEqual(called, ["readValue", "readValue", "readValue"]);
+    const worker = await HttpWorker.join(one);
+    await worker.at(two).expect(200, "heartbeat", {});
   });
 
-  it("shares looks between all who ask meanwhile", async (t) => {
-    const { two, looks } = await startServers(t);
-    const asked = Array.from({ length: 200 }, (_, no) => two.call(`POST /workers/ghost-${no}/heartbeat`, {}));
-    for (const { status } of await Promise.all(asked)) assert.equal(status, 404);
-    assert.ok(looks() < 100, `${looks()} looks`);
+  it("registers one without looking at others", async (t) => {
+    const { two, called } = await startServers(t);
+    await HttpWorker.join(two);
+    assert.deepEqual(called, ["readValue", "openSession", "writeValue"]);
   });
 
   it("learns that a worker has registered again elsewhere, and speaks for the new one", async (t) => {
@@ -56,38 +54,41 @@ describe("a server that does not know a worker", () => {
     await here.expect(200, "complete", { lease: tasks[0]?.lease, result: 2 });
   });
 
-  it("keeps a worker that registers while it looks", async (t) => {
-    const { broker } = await startHttpWorld(t);
-    const opening = Promise.withResolvers<void>();
-    const open = Promise.withResolvers<void>();
-    const listed = Promise.withResolvers<void>();
-    const list = Promise.withResolvers<void>();
-    const called: string[] = [];
-    const world = await startHttpWorld(t, {
-      broker: watchedBroker(broker, async (method, perform) => {
-        called.push(method);
-        if (method === "openSession") {
-          opening.resolve();
-          await open.promise;
-        }
-        const reply = await perform();
-        if (method !== "listSessions" || !called.includes("openSession")) return reply;
-        listed.resolve();
-        await list.promise;
-        return reply;
-      }),
-    });
-    const joining = HttpWorker.join(world);
-    await opening.promise;
-    // This one looks before the session is there, and has looked after.
-    const looking = world.call("POST /workers/ghost/heartbeat", {});
-    await listed.promise;
-    open.resolve();
-    const worker = await joining;
-    list.resolve();
-    assert.equal((await looking).status, 404);
-    called.length = 0;
-    await worker.expect(200, "heartbeat", {});
-    assert.deepEqual(called, ["heartbeat"]);
+  it("learns that a worker has left elsewhere, or is dead", async (t) => {
+    const { one, two } = await startServers(t);
+    const here = await HttpWorker.join(two);
+    await here.at(one).leave();
+    await here.expect(404, "heartbeat", {});
+    await HttpWorker.join(one);
+    await here.expect(200, "heartbeat", {});
+    const { sessions } = await one.broker.listSessions({ limit: 1, live: true });
+    await one.broker.closeSession({ session: sessions[0]?.session ?? "", reason: "lost" });
+    await here.expect(404, "heartbeat", {});
+    await two.expect(404, "DELETE /workers/w1");
+    await one.expect(404, "DELETE /workers/w1");
+  });
+});
+
+describe("one worker id", () => {
+  it("is one session, however many register it at once at several servers", async (t) => {
+    const { one, two } = await startServers(t);
+    await Promise.all(Array.from({ length: 6 }, (_, no) => HttpWorker.join(no % 2 === 0 ? one : two)));
+    const { sessions } = await one.broker.listSessions({ limit: 10, live: true });
+    assert.equal(sessions.length, 1);
+    const worker = await HttpWorker.join(one);
+    await worker.at(two).expect(200, "heartbeat", {});
+  });
+
+  it("may be used for years: its entry is written again before its time is over", async (t) => {
+    const clock = new VirtualClock();
+    const { broker } = await startHttpWorld(t, { settings: { deadAfterMs: 3_155_760_000_000 }, clock });
+    const one = await startHttpWorld(t, { broker, clock });
+    const worker = await HttpWorker.join(one);
+    for (let day = 0; day < 30; day += 1) {
+      clock.advance(86_400_000);
+      await worker.expect(200, "heartbeat", {});
+    }
+    const two = await startHttpWorld(t, { broker, clock });
+    await worker.at(two).expect(200, "heartbeat", {});
   });
 });
