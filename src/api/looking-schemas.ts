@@ -6,6 +6,8 @@ import { executionStateSchema, taskStateSchema } from "../broker/schemas-working
 import { pauseView } from "./views.ts";
 
 export const countSchema = z.int().min(0);
+/** Counts in sum over everything: arrays may be so long that their sum is not exact any more. */
+export const sumSchema = z.number().min(0);
 /** Milliseconds since 1970 on the broker's clock. */
 export const timeSchema = z.number();
 
@@ -13,12 +15,12 @@ const contractPool = strict<PoolView>()({
   pool: z.string(),
   paused: z.boolean(),
   pause: z.exactOptional(pauseView),
-  blocked: countSchema,
-  scheduled: countSchema,
-  queued: countSchema,
-  running: countSchema,
-  completed: countSchema,
-  failed: countSchema,
+  blocked: sumSchema,
+  scheduled: sumSchema,
+  queued: sumSchema,
+  running: sumSchema,
+  completed: sumSchema,
+  failed: sumSchema,
   sessions: countSchema,
   slots: countSchema,
 });

@@ -130,6 +130,7 @@ export const taskView = view<TaskView, "result">(
   lastFailure: z.exactOptional(failureView),
   notBefore: z.exactOptional(time),
   result: z.optional(jsonValue),
+  removed: z.exactOptional(z.boolean()).describe("Skipped because a person removed it."),
 });
 
 /** An attempt without what it wrote, which `/logs` has. */

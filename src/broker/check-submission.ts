@@ -30,6 +30,15 @@ export function checkExtension(params: ExtendParams, first: number): void {
   checkCount("tasks", checkGroups(params.groups, first, "extend"), MAX_TASKS_PER_CALL);
 }
 
+/** Groups that are added by an edit; the number of their tasks. `first`: number of the first of them. */
+export function checkAddition(groups: readonly TaskGroup[], first: number, path: string): number {
+  if (groups.length === 0) refuse(`${path}.groups`, "is empty");
+  groups.forEach(({ work }, index) => {
+    if (work.kind === "array") refuse(`${path}.groups[${index}].work.kind`, "is array; an edit adds separate tasks");
+  });
+  return checkGroups(groups, first, path);
+}
+
 function checkHead(submission: Submission, path: string): void {
   const { priority, verify, meta, maxFailures } = submission;
   if (!Number.isInteger(priority) || priority < 1 || priority > 10) refuse(`${path}.priority`, "must be 1 to 10");

@@ -58,6 +58,8 @@ import type {
   WriteValueParams,
 } from "./contract/state.ts";
 import type {
+  EditParams,
+  EditReply,
   LettersParams,
   LettersReply,
   RerunParams,
@@ -129,6 +131,13 @@ export interface Broker {
    * INVALID_REQUEST for an array and for a task that a dead letter holds up.
    */
   rerun(params: RerunParams): Promise<RerunReply>;
+  /**
+   * Changes an execution that has not ended: its priority, tasks added, tasks removed; all or nothing,
+   * in one step. Removed tasks, and those skipped because of them, do not make it fail. Errors:
+   * EXECUTION_NOT_FOUND, EXECUTION_ENDED, EDIT_CONFLICT, TASK_UNKNOWN, INVALID_REQUEST for an array, and
+   * those of submit for what is added.
+   */
+  editExecution(params: EditParams): Promise<EditReply>;
 
   openSession(params: WorkerProfile): Promise<OpenSessionReply>;
   /** Errors: SESSION_LOST (as for claim, commit and reconcile). */
@@ -220,6 +229,7 @@ export const BROKER_METHODS = [
   "retry",
   "discard",
   "rerun",
+  "editExecution",
   "openSession",
   "heartbeat",
   "claim",

@@ -44,3 +44,9 @@ export const WRITE_MEMORY_MS = 300_000;
 export const RESERVED_PREFIX = "holdfast:";
 /** Attempts kept per execution for listAttempts; older ones go first. */
 export const MAX_ATTEMPTS_KEPT = 1_000;
+/** Edits of one call. */
+export const MAX_EDITS = 1_000;
+/** Tasks named in what an edit changes; the rest is counted. */
+export const MAX_CHANGES_TOLD = 100;
+/** Edits of an execution that are known again when they are sent again: the last ones. */
+export const MAX_EDITS_KNOWN = 10;

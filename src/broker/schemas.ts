@@ -21,6 +21,7 @@ import {
 } from "./limits.ts";
 import { executionStateSchema, leaseRefSchema, outcomeSchema, taskStateSchema } from "./schemas-working.ts";
 import { boundedArray, identifier, integer, itemIndex, MAX_MESSAGE, name, raise, strict } from "./schema-parts.ts";
+import { editSchema } from "./schemas-editing.ts";
 import { STATE_SCHEMAS } from "./schemas-state.ts";
 import { executionKindSchema, submissionSchema, taskGroupSchema } from "./schemas-submitting.ts";
 
@@ -100,6 +101,7 @@ export const PARAM_SCHEMAS: { readonly [M in BrokerMethod]: z.ZodType<ParamsOf<M
   retry: letters,
   discard: letters,
   rerun: strict<ParamsOf<"rerun">>()({ executionId: identifier, task: taskNumber }),
+  editExecution: editSchema,
 
   openSession: workerProfile,
   heartbeat: strict<ParamsOf<"heartbeat">>()({ session: identifier, running: count }),
@@ -108,6 +110,7 @@ export const PARAM_SCHEMAS: { readonly [M in BrokerMethod]: z.ZodType<ParamsOf<M
     session: identifier,
     outcomes: boundedArray(outcomeSchema, MAX_BATCH),
     claim: z.exactOptional(z.strictObject(claimRequest)),
+    isSign: z.exactOptional(z.boolean()),
   }),
   reconcile: strict<ParamsOf<"reconcile">>()({ session: identifier, held: boundedArray(leaseRefSchema, MAX_HELD) }),
   closeSession: strict<ParamsOf<"closeSession">>()({

@@ -97,6 +97,11 @@ export function canExecutionMove(from: ExecutionState, to: ExecutionState): bool
   return EXECUTION_TRANSITIONS[from].includes(to);
 }
 
+/** True when a person may remove the task from its execution, upon which it is skipped. */
+export function canTaskBeRemoved(state: TaskState): boolean {
+  return !isTaskEnded(state);
+}
+
 export function canTaskMove(from: TaskState, to: TaskState): boolean {
   return TASK_TRANSITIONS[from].includes(to);
 }

@@ -74,6 +74,11 @@ export const ERROR_CATALOGUE = {
     1,
     "Execution {execution} {state}: {completed} of {total} completed, {failed} failed. First failure: {failure}",
   ),
+  EDIT_CONFLICT: lasting(
+    409,
+    1,
+    "The edit of execution {execution} would now do something else than its preview said; look at a new preview.",
+  ),
   INPUTS_NOT_KEPT: lasting(
     409,
     1,

@@ -38,9 +38,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const app = makeApp(options, parts, limits);
   const inFlight = new InFlight();
   mount(app, { options, parts, limits, inFlight });
-  await listen(app, options.listen);
   let sockets: ServedBroker;
   try {
+    await listen(app, options.listen);
     sockets = await serveBroker({
       broker: parts.broker,
       server: app.server,
@@ -51,6 +51,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       ...(options.socketGraceMs === undefined ? {} : { socketGraceMs: options.socketGraceMs }),
     });
   } catch (thrown) {
+    // What handlers have begun to watch ends with it.
+    closing.abort();
     await app.close();
     throw thrown;
   }
@@ -183,7 +185,6 @@ async function listen(app: FastifyInstance, at: { readonly host: string; readonl
   try {
     await app.listen({ host: at.host, port: at.port });
   } catch (thrown) {
-    await app.close();
     const problem = thrown instanceof Error ? thrown.message : String(thrown);
     throw new HoldfastError("LISTEN_FAILED", { address: `${at.host}:${at.port}`, problem }, { cause: thrown });
   }

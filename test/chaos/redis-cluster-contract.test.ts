@@ -11,6 +11,8 @@ import { type RedisCluster, startCluster } from "../support/redis-server.ts";
 const ORDER = "priority and turns are kept within a shard; shards are asked in turn";
 const SIGNS = "a claim that one shard satisfies is no sign of life in the others; heartbeats go to all";
 const EVENTS = "events of all shards are told once their time has passed, and the virtual clock stands still";
+const BIRTHS =
+  "of executions that are born in the same millisecond those of the first shard come first, and the virtual clock stands still";
 const DEPTH = "each shard takes its share of what a pool may hold";
 
 const SKIPS: Readonly<Record<string, string>> = {
@@ -30,6 +32,16 @@ const SKIPS: Readonly<Record<string, string>> = {
   "events: pages of any size add up to the same story": EVENTS,
   "events: the events of one execution are those of all, filtered": EVENTS,
   "events: a reader that waits is told at once": EVENTS,
+  "lists: a reader may begin now: it is told its place at once, and then what happens": EVENTS,
+  "lists: a reader that begins now keeps its place though all events have been purged": EVENTS,
+  "views: executions are listed from the newest, page by page": BIRTHS,
+  "views: executions can be listed by state": BIRTHS,
+  "views: executions can be found by the start of their id": BIRTHS,
+  "lists: executions are found by kind": BIRTHS,
+  "lists: executions are found by a part of their name, taken literally": BIRTHS,
+  "lists: executions are listed from the newest or from the oldest": BIRTHS,
+  "dead letters by hand: a replay that would overfill a pool is refused whole": DEPTH,
+  "dead letters by hand: dependents are counted when it is asked whether a replay fits into a pool": DEPTH,
   "bounds: a pool holds no more waiting tasks than its depth, and takes more when some are done": DEPTH,
   "bounds: an array counts as one waiting task": DEPTH,
   "bounds: an extension is refused by a full pool too, and may be sent again later": DEPTH,

@@ -8,6 +8,7 @@ import { chunkFailureCases } from "./cases/chunk-failures.ts";
 import { deadLetterCases } from "./cases/dead-letters.ts";
 import { dependencyCases } from "./cases/dependencies.ts";
 import { dutyCases } from "./cases/duties.ts";
+import { editCases } from "./cases/edit.ts";
 import { eventCases } from "./cases/events.ts";
 import { explainCases } from "./cases/explain.ts";
 import { extendCases } from "./cases/extend.ts";
@@ -53,6 +54,7 @@ export const CASE_GROUPS: readonly CaseGroup[] = [
   deadLetterCases,
   replayCases,
   rerunCases,
+  editCases,
   resultCases,
   eventCases,
   verificationCases,

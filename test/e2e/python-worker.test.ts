@@ -219,7 +219,7 @@ describe("the loop in a shell", { timeout: TIMEOUT_MS }, () => {
     });
     const view = await ended(world, executionId);
     assert.deepEqual([view.counters.completed, view.counters.failed, view.lostAttempts], [3, 1, 0]);
-    assert.deepEqual([...(await resultsOf(world, executionId)).values()].toSorted(), [2, 4, 6]);
+    assert.deepEqual(new Set((await resultsOf(world, executionId)).values()), new Set([2, 4, 6]));
     assert.match(await readFile(path.join(folder, "inputs"), "utf8"), /"workflowId"/);
     worker.kill("SIGTERM");
     await once(worker, "exit");

@@ -1,7 +1,7 @@
 /** The queue as a whole, and figures of everything. */
 import * as z from "zod";
 import { name } from "../../broker/schema-parts.ts";
-import { countSchema, timeSchema } from "../looking-schemas.ts";
+import { countSchema, sumSchema, timeSchema } from "../looking-schemas.ts";
 import { defineOperations } from "../operation.ts";
 
 const which = z.strictObject({ pool: z.exactOptional(name) }).optional();
@@ -30,13 +30,13 @@ export const QUEUE_OPERATIONS = defineOperations({
       success: z.literal(true),
       healthy: z.boolean(),
       stats: z.strictObject({
-        waiting: countSchema,
-        active: countSchema,
-        completed: countSchema,
-        failed: countSchema,
-        delayed: countSchema,
+        waiting: sumSchema,
+        active: sumSchema,
+        completed: sumSchema,
+        failed: sumSchema,
+        delayed: sumSchema,
         paused: z.boolean(),
-        total: countSchema,
+        total: sumSchema,
       }),
     }),
     errors: [],
@@ -80,12 +80,12 @@ export const QUEUE_OPERATIONS = defineOperations({
         more: z.boolean(),
       }),
       items: z.strictObject({
-        blocked: countSchema,
-        scheduled: countSchema,
-        queued: countSchema,
-        running: countSchema,
-        completed: countSchema,
-        failed: countSchema,
+        blocked: sumSchema,
+        scheduled: sumSchema,
+        queued: sumSchema,
+        running: sumSchema,
+        completed: sumSchema,
+        failed: sumSchema,
       }),
       pools: z.strictObject({ total: countSchema, paused: countSchema }),
       workers: z.strictObject({

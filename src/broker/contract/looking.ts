@@ -84,6 +84,8 @@ export interface TaskView {
   readonly lastFailure?: Failure;
   readonly notBefore?: number;
   readonly result?: string;
+  /** Skipped because a person removed it. */
+  readonly removed?: boolean;
 }
 
 export interface ListTasksParams {
@@ -211,7 +213,8 @@ export type EventChange =
       readonly worker?: string;
       /**
        * Why they moved, where the state alone does not tell: `lost`, `returned`, `retry`, `due`, `released`;
-       * by hand: `replayed` (retry), `rerun`, `reopened` (they ran or backed off when their execution failed).
+       * by hand: `replayed` (retry), `rerun`, `removed` (edit), `reopened` (they ran or backed off when their
+       * execution failed).
        */
       readonly reason?: string;
     }

@@ -1,5 +1,7 @@
 /** What people change about executions that are there. */
+import type { TaskState } from "../../core/states.ts";
 import type { ExecutionView } from "./looking.ts";
+import type { TaskGroup } from "./submitting.ts";
 
 export interface SteerParams {
   readonly executionId: string;
@@ -44,5 +46,77 @@ export interface RerunParams {
 export interface RerunReply {
   /** Tasks that will be run again. */
   readonly reset: number;
+  readonly execution: ExecutionView;
+}
+
+// ── Edits ─────────────────────────────────────────────────────────────────────────────────────
+
+export type Edit = PriorityEdit | AdditionEdit | RemovalEdit;
+
+export interface PriorityEdit {
+  readonly kind: "priority";
+  /** 1…10. */
+  readonly priority: number;
+}
+
+/** More tasks, also for an execution that takes no more parts. They get the next numbers, in the order given. */
+export interface AdditionEdit {
+  readonly kind: "add";
+  /**
+   * Separate tasks only. `after` may name any task of the execution and those of this call before its
+   * own: a parent that has completed is none to wait for; because of one that failed, was skipped or
+   * is removed by this call, the task is skipped.
+   */
+  readonly groups: readonly TaskGroup[];
+}
+
+/** Tasks that are not wanted any more. */
+export interface RemovalEdit {
+  readonly kind: "remove";
+  /**
+   * Separate tasks. They become `skipped`, for good: neither retry nor rerun brings them back. An attempt
+   * that runs is stopped by directive and its outcome refused; what comes after them is skipped. Those
+   * that have ended are passed over.
+   */
+  readonly tasks: readonly number[];
+}
+
+export interface EditParams {
+  readonly executionId: string;
+  /** One step, whatever their order: tasks are removed first, then added. At most one priority. */
+  readonly edits: readonly Edit[];
+  /** False: nothing is changed, the reply says what would be. */
+  readonly apply: boolean;
+  /**
+   * With `apply`: of the preview. It is done only if it does what that one said. The version of the
+   * execution's last edit is answered as that edit was, and changes nothing. Absent: whatever it does.
+   */
+  readonly version?: string;
+  /** Names this edit of the execution. The same again is answered as the first time, and changes nothing. */
+  readonly editId?: string;
+}
+
+/** What an edit does, or would do. */
+export interface EditChanges {
+  readonly priority?: { readonly from: number; readonly to: number };
+  /** Tasks that are added, `firstAdded` and those that follow it; among them those that are skipped at once. */
+  readonly added: number;
+  readonly firstAdded?: number;
+  readonly addedSkipped: number;
+  /** Tasks that are removed, and what they were: the first MAX_CHANGES_TOLD of them, and how many there are. */
+  readonly removed: readonly { readonly task: number; readonly state: TaskState }[];
+  readonly removedCount: number;
+  /** Tasks that are skipped because they come after those, likewise. */
+  readonly skipped: readonly number[];
+  readonly skippedCount: number;
+  /** The execution ends by it, because nothing is left to do. */
+  readonly ends?: "completed" | "failed";
+}
+
+export interface EditReply {
+  /** Stands for the edits and all that they do: the same while they would do the same. */
+  readonly version: string;
+  readonly changes: EditChanges;
+  /** As it is now. */
   readonly execution: ExecutionView;
 }

@@ -151,6 +151,8 @@ export interface CommitParams {
   readonly outcomes: readonly Outcome[];
   /** Claims in the same step. */
   readonly claim?: ClaimRequest;
+  /** False: said in the worker's place by somebody who does not know whether it lives, so it is no sign of life. */
+  readonly isSign?: boolean;
 }
 
 export interface CommitReply extends ClaimReply {

@@ -107,7 +107,7 @@ export class Grants {
       const args = (): ScriptArgument[] => {
         const part = build();
         places = part.places;
-        return head.concat(known.lastLane, part.batches, part.args);
+        return head.concat(known.lastLane, part.batches, how.asking.isSign ? "1" : "0", part.args);
       };
       try {
         const call = (): Promise<Reply[]> => shard.run("commit", args, { once: max > 0 });

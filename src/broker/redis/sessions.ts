@@ -170,21 +170,21 @@ export class Sessions {
 
   /** Outcomes to their shards, and one look for work. */
   async #commit(session: LocalSession, params: CommitParams): Promise<CommitReply> {
-    const { outcomes, claim = { max: 0, waitMs: 0 } } = params;
+    const { outcomes, claim = { max: 0, waitMs: 0 }, isSign = true } = params;
     const gathered = nothing();
     const verdicts: ("accepted" | "refused")[] = [];
     const parts = await this.#parts(session, outcomes);
     const isOne = parts.length === 1;
     const waits = claim.waitMs > 0 && this.#options.shards.length === 1;
     for (const { shard, build } of parts) {
-      const asking = { max: isOne ? claim.max : 0, waiting: waits ? "1" : "0", isSign: true } as const;
+      const asking = { max: isOne ? claim.max : 0, waiting: waits ? "1" : "0", isSign } as const;
       const { places, told } = await this.#grants.commit(session, shard, { build, asking, gathered });
       places.forEach((own, batch) => noteVerdicts(verdicts, own, told[batch]));
     }
     for (const { lease } of outcomes) session.knownIn(this.#options.shardOf(lease.executionId)).delete(lease);
     if (claim.max > gathered.leases.length && (!isOne || this.#options.shards.length > 1)) {
       const waiting = claim.waitMs > 0 && !isNews(gathered) ? "1" : "0";
-      await this.#askShards(session, { max: claim.max, waiting, isSign: true }, gathered);
+      await this.#askShards(session, { max: claim.max, waiting, isSign }, gathered);
     }
     return { verdicts, ...gathered };
   }
@@ -197,7 +197,7 @@ export class Sessions {
         const { ageingMs, process } = this.#options;
         const head = [params.session, 0, "0", MAX_REPLY_PAYLOAD, ageingMs, process, ""];
         const part = build();
-        await shard.run("commit", [...head, part.batches, ...part.args]);
+        await shard.run("commit", [...head, part.batches, "0", ...part.args]);
       }
     } finally {
       this.#release(session);

@@ -79,14 +79,19 @@ export class Locks {
       const isLast = askedAt >= endsAt;
       const caller = isLast && !turn.isShared ? "" : turn.caller;
       const { reply, lookAfterMs } = await this.#ask(params, { way, caller });
-      if (lookAfterMs === "gone") return { ...reply, gaveUp: true };
+      if (lookAfterMs === "gone") {
+        if (!turn.takeDoubt()) return { ...reply, gaveUp: true };
+        way = "join";
+        continue;
+      }
       if (reply.grant !== undefined || isLast || closing.aborted) return reply;
       // Who could not be called when it asked may have missed a call.
       if (caller === "") await turn.heard();
       else await turn.next(Math.max(0, Math.min(lookAfterMs, LOOK_AGAIN_MS, endsAt - clock.now())));
       if (closing.aborted) return reply;
-      // Who was not heard for too long may have lost the place and stands in line again; else it was given back.
-      way = clock.now() - askedAt < LINE_PATIENCE_MS ? "stay" : "join";
+      // Who may have lost the place, because it was not heard for too long or the server has forgotten it, stands in
+      // line again; who has lost it otherwise has given it back.
+      way = turn.takeDoubt() || clock.now() - askedAt >= LINE_PATIENCE_MS ? "join" : "stay";
     }
   }
 

@@ -2,8 +2,8 @@
  * The remote broker: the contract, spoken to a host in another process or on another machine.
  *
  * It adds to the client (client.ts) what makes every call repeatable: a submission without a key
- * gets a random one, so that sending it again cannot submit it twice, and so do a write and a save
- * without a name; a commit that is too large for one frame goes in several.
+ * gets a random one, so that sending it again cannot submit it twice, and so do a write, a save and
+ * an edit without a name; a commit that is too large for one frame goes in several.
  */
 import type { Failure } from "../../core/failure.ts";
 import { type Logger, silentLogger } from "../../telemetry/log.ts";
@@ -83,6 +83,7 @@ function remoteBroker(parts: {
     // Where the caller names no write, the call does: it may be sent twice.
     writeValue: (params) => client.call("writeValue", { writeId: `auto-${uniqueName(random)}`, ...params }),
     saveCheckpoint: (params) => client.call("saveCheckpoint", { saveId: `auto-${uniqueName(random)}`, ...params }),
+    editExecution: (params) => client.call("editExecution", { editId: `auto-${uniqueName(random)}`, ...params }),
     commit: (params) => commitInParts(client, params),
     close: () => client.close(),
   };
@@ -106,13 +107,13 @@ async function submitWithKeys(
 }
 
 async function commitInParts(client: RemoteClient, params: CommitParams): Promise<CommitReply> {
-  const { session, outcomes, claim } = params;
+  const { outcomes, claim, ...others } = params;
   const parts = inParts(outcomes, client.maxRequestBytes);
   const last = parts.pop();
   if (last === undefined || parts.length === 0) return client.call("commit", params);
   const verdicts: CommitReply["verdicts"][number][] = [];
-  for (const part of parts) verdicts.push(...(await client.call("commit", { session, outcomes: part })).verdicts);
-  const reply = await client.call("commit", { session, outcomes: last, ...(claim === undefined ? {} : { claim }) });
+  for (const part of parts) verdicts.push(...(await client.call("commit", { ...others, outcomes: part })).verdicts);
+  const reply = await client.call("commit", { ...others, outcomes: last, ...(claim === undefined ? {} : { claim }) });
   return { ...reply, verdicts: [...verdicts, ...reply.verdicts] };
 }
 

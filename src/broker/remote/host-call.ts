@@ -104,10 +104,13 @@ export function grantOf(method: BrokerMethod, params: unknown, result: unknown):
   return { session: (params as ParamsOf<"claim">).session, leases };
 }
 
-/** Gives leases back that nobody will run: no failure, no loss, the work runs again at once. */
+/**
+ * Gives leases back that nobody will run: no failure, no loss, the work runs again at once. It says
+ * nothing of whether the worker lives.
+ */
 export async function handBack(broker: Broker, grant: Grant): Promise<void> {
   const outcomes = grant.leases.map((lease) => ({ kind: "returned", lease: leaseRef(lease) }) as const);
-  await broker.commit({ session: grant.session, outcomes });
+  await broker.commit({ session: grant.session, outcomes, isSign: false });
 }
 
 /** Requests that only read: their answer may be dropped at any time. */

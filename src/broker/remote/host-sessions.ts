@@ -6,6 +6,11 @@
  * work is taken over without waiting for the session's silence. Leases that a client cannot know of
  * are handed back first, so that they do not count as lost attempts.
  *
+ * The worker may have gone on with another host on the same store. So a session is declared lost only
+ * if the broker has not heard of it since this host last passed on a call for it. A host that stood
+ * still cannot know: a worker may have left it long before it read the last it said. After that, only
+ * silence tells who is dead.
+ *
  * A session is used by its owner only (SocketRights.owner). A crash of the host loses this book:
  * sessions then die by silence only, or turn up again on the next host, which enters them, and their
  * owner, with the first call that succeeds. What keeps strangers off until then is that nobody else
@@ -13,19 +18,31 @@
  */
 import { HoldfastError } from "../../errors/index.ts";
 import type { Logger } from "../../telemetry/log.ts";
+import type { Clock } from "../../util/clock.ts";
 import type { Broker, BrokerMethod, OpenSessionReply } from "../contract.ts";
 import { handBack } from "./host-call.ts";
 import type { Peer } from "./host-peer.ts";
 import type { Grant } from "./reply-log.ts";
 
+/** A call that was passed on has reached the store after this long, milliseconds. One that takes longer costs speed only. */
+const LANDING_MS = 10;
+
+interface SessionUse {
+  readonly peer: Peer;
+  /** When a call for it was last passed on, on the host's clock. */
+  passedAt: number;
+}
+
 export class SessionBook {
   readonly #broker: Broker;
+  readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #users = new Map<string, Peer>();
+  readonly #uses = new Map<string, SessionUse>();
 
-  constructor(broker: Broker, logger: Logger) {
-    this.#broker = broker;
-    this.#logger = logger;
+  constructor(parts: { readonly broker: Broker; readonly clock: Clock; readonly logger: Logger }) {
+    this.#broker = parts.broker;
+    this.#clock = parts.clock;
+    this.#logger = parts.logger;
   }
 
   /**
@@ -35,9 +52,9 @@ export class SessionBook {
    */
   noteRequest(peer: Peer, method: BrokerMethod, params: unknown): void {
     const session = sessionOf(method, params);
-    const user = session === undefined ? undefined : this.#users.get(session);
-    if (session === undefined || user === undefined) return;
-    if (user.owner !== peer.owner && !peer.rights.seesAll) {
+    const use = session === undefined ? undefined : this.#uses.get(session);
+    if (session === undefined || use === undefined) return;
+    if (use.peer.owner !== peer.owner && !peer.rights.seesAll) {
       throw new HoldfastError("FORBIDDEN", { problem: `${method}: this session was opened with another token.` });
     }
     this.#enter(session, peer);
@@ -50,14 +67,15 @@ export class SessionBook {
   ): void {
     if (call.method === "openSession") {
       const { session } = call.result as OpenSessionReply;
-      if (peer.gone) void this.#declareLost(session);
+      // Nobody has heard of this one.
+      if (peer.gone) void this.#close(session, 0);
       else this.#enter(session, peer);
       return;
     }
     const session = sessionOf(call.method, call.params);
     if (session === undefined) return;
     if (call.method === "closeSession") this.#strike(session);
-    else if (!peer.gone && !this.#users.has(session)) this.#enter(session, peer);
+    else if (!peer.gone && !this.#uses.has(session)) this.#enter(session, peer);
   }
 
   /** The broker knows no such session (any more). */
@@ -66,8 +84,18 @@ export class SessionBook {
     if (session !== undefined && error.code === "SESSION_LOST") this.#strike(session);
   }
 
-  /** The stream is gone for good: its sessions die, and leases that never arrived go back. */
-  async abandon(peer: Peer): Promise<void> {
+  /** One more call is passed on for a request that waits. */
+  notePassed(method: BrokerMethod, params: unknown): void {
+    const session = sessionOf(method, params);
+    const use = session === undefined ? undefined : this.#uses.get(session);
+    if (use !== undefined) use.passedAt = this.#clock.now();
+  }
+
+  /**
+   * The stream is gone for good: leases that never arrived go back, and its sessions die, unless
+   * `mayBeElsewhere`: then their silence decides.
+   */
+  async abandon(peer: Peer, { mayBeElsewhere }: { readonly mayBeElsewhere: boolean }): Promise<void> {
     const undelivered = peer.log.kept().flatMap((reply) => {
       // A reply that was written to a socket may have arrived: its leases may be what killed the worker.
       // They die with the session and count as lost, unless the session lives on over another stream.
@@ -76,7 +104,7 @@ export class SessionBook {
     });
     await Promise.all(undelivered.map((grant) => this.undo(grant)));
     // Looked at only now: a session that has turned up on another stream meanwhile lives.
-    await Promise.all([...peer.sessions].map((session) => this.#declareLost(session)));
+    await Promise.all([...peer.sessions].map((session) => this.#giveUp(session, mayBeElsewhere)));
   }
 
   /** Hands leases back that nobody has been told of. */
@@ -96,11 +124,21 @@ export class SessionBook {
     }
   }
 
-  async #declareLost(session: string): Promise<void> {
+  async #giveUp(session: string, mayBeElsewhere: boolean): Promise<void> {
+    const passedAt = this.#uses.get(session)?.passedAt ?? 0;
     this.#strike(session);
+    if (mayBeElsewhere)
+      this.#logger.info({ session }, "a worker's connection is gone; it may have left while this host stood still");
+    else await this.#close(session, Math.max(0, this.#clock.now() - passedAt - LANDING_MS));
+  }
+
+  async #close(session: string, silentForMs: number): Promise<void> {
     try {
-      await this.#broker.closeSession({ session, reason: "lost" });
-      this.#logger.info({ session }, "a worker's connection is gone; its session is lost");
+      await this.#broker.closeSession({ session, reason: "lost", silentForMs });
+      this.#logger.info(
+        { session, silentForMs },
+        "a worker's connection is gone; unless it was heard of elsewhere, its session is lost",
+      );
     } catch (thrown) {
       // The session then dies by its silence.
       this.#logger.warn({ session, error: HoldfastError.from(thrown) }, "a session could not be declared lost");
@@ -108,16 +146,20 @@ export class SessionBook {
   }
 
   #enter(session: string, peer: Peer): void {
-    const former = this.#users.get(session);
-    if (former === peer) return;
-    former?.sessions.delete(session);
-    this.#users.set(session, peer);
+    const former = this.#uses.get(session);
+    const passedAt = this.#clock.now();
+    if (former?.peer === peer) {
+      former.passedAt = passedAt;
+      return;
+    }
+    former?.peer.sessions.delete(session);
+    this.#uses.set(session, { peer, passedAt });
     peer.sessions.add(session);
   }
 
   #strike(session: string): void {
-    this.#users.get(session)?.sessions.delete(session);
-    this.#users.delete(session);
+    this.#uses.get(session)?.peer.sessions.delete(session);
+    this.#uses.delete(session);
   }
 }
 

@@ -65,6 +65,8 @@ export interface HostOptions {
 const HELLO_WITHIN_MS = 10_000;
 /** A client that was silent for this many keepalives has no connection any more. */
 const SILENT_KEEPALIVES = 10;
+/** Clients give up a host that was silent for this many keepalives (client-connection.ts). */
+const PATIENT_KEEPALIVES = 3;
 /** How long `close` waits for calls under way, and then for sockets to close. */
 const CLOSE_WITHIN_MS = 2_000;
 
@@ -93,13 +95,15 @@ export class BrokerHost {
   #endReads: () => void = () => undefined;
   #cancelKeepalive: () => void;
   #keptAliveAt: number;
+  /** When this process last went on after it had stood still. */
+  #wokeAt = -Infinity;
   #closing: Promise<void> | undefined;
   /** Called whenever a call has ended or a socket has closed; `close` waits by it. */
   #changed: () => void = () => undefined;
 
   constructor(options: HostOptions) {
     this.#options = options;
-    this.#sessions = new SessionBook(options.broker, options.logger);
+    this.#sessions = new SessionBook(options);
     this.#letGo = new Promise((resolve) => {
       this.#endReads = () => resolve(LET_GO);
     });
@@ -201,24 +205,38 @@ export class BrokerHost {
 
   #startGrace(peer: Peer): void {
     if (peer.gone || this.#closing !== undefined) return;
-    peer.cancelGrace = this.#options.clock.schedule(this.#options.socketGraceMs, () => this.#abandon(peer));
+    const mayBeElsewhere = this.#stoodStill();
+    const giveUp = (): void => this.#abandon(peer, { mayBeElsewhere });
+    peer.cancelGrace = this.#options.clock.schedule(this.#options.socketGraceMs, giveUp);
   }
 
   /** The stream is gone for good. */
-  #abandon(peer: Peer): void {
+  #abandon(peer: Peer, { mayBeElsewhere = false } = {}): void {
     if (peer.gone || this.#closing !== undefined) return;
     peer.gone = true;
     peer.cancelGrace?.();
     this.#peers.delete(peer.key);
     peer.socket?.terminate();
-    void this.#sessions.abandon(peer);
+    void this.#sessions.abandon(peer, { mayBeElsewhere });
+  }
+
+  /** Whether this process has just gone on after a pause in which clients gave it up, or is about to notice that. */
+  #stoodStill(): boolean {
+    const { clock, keepaliveMs } = this.#options;
+    const now = clock.now();
+    return this.#isLate(now) || now - this.#wokeAt < keepaliveMs;
+  }
+
+  #isLate(now: number): boolean {
+    return now - this.#keptAliveAt > PATIENT_KEEPALIVES * this.#options.keepaliveMs;
   }
 
   #keepAlive(): void {
     const { clock, keepaliveMs } = this.#options;
     const now = clock.now();
     // After a pause of this process itself, what the clients said meanwhile has not been read yet.
-    const late = now - this.#keptAliveAt > 3 * keepaliveMs;
+    const late = this.#isLate(now);
+    if (late) this.#wokeAt = now;
     this.#keptAliveAt = now;
     const silentSince = now - SILENT_KEEPALIVES * keepaliveMs;
     for (const peer of this.#peers.values()) {
@@ -306,7 +324,7 @@ export class BrokerHost {
   async #perform(peer: Peer, call: HostCall): Promise<Answer> {
     const { id, method, params } = call;
     this.#sessions.noteRequest(peer, method, params);
-    const performed = performCall(this.#options.broker, call, () => !peer.gone && this.#closing === undefined);
+    const performed = performCall(this.#options.broker, call, () => this.#isWanted(peer, call));
     let result: unknown;
     try {
       result = isRead(method) ? await Promise.race([performed, this.#letGo]) : await performed;
@@ -325,6 +343,18 @@ export class BrokerHost {
       if (grant !== undefined) await this.#sessions.undo(grant);
       throw thrown;
     }
+  }
+
+  /**
+   * Whether a request goes on waiting. A claim does only while its worker is connected: each slice is a
+   * sign of life, which must not be given for one that may be dead. A lock's place in line outlasts a
+   * short loss of the connection.
+   */
+  #isWanted(peer: Peer, { method, params }: HostCall): boolean {
+    if (peer.gone || this.#closing !== undefined) return false;
+    if (method !== "acquireLock" && peer.socket === undefined) return false;
+    this.#sessions.notePassed(method, params);
+    return true;
   }
 
   #fit(method: BrokerMethod, frame: string): string {

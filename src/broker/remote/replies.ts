@@ -13,6 +13,7 @@ import type {
   BrokerMethod,
   Counters,
   DutyReply,
+  EditReply,
   ExecutionView,
   LeaseRef,
   LettersReply,
@@ -107,6 +108,10 @@ const COLD_REPLIES: { readonly [M in Exclude<BrokerMethod, "claim" | "commit" | 
   retry: lettersReply,
   discard: lettersReply,
   rerun: checked<ReplyOf<"rerun">>()({ reset: count, execution: executionView }),
+  editExecution: checked<Pick<EditReply, "version" | "execution">>()({
+    version: z.string(),
+    execution: executionView,
+  }).extend({ changes: z.looseObject({ added: count, removedCount: count, skippedCount: count }) }),
   openSession: checked<OpenSessionReply>()({ session: z.string(), heartbeatMs: count, deadAfterMs: count }),
   reconcile: checked<Pick<ReconcileReply, "returned">>()({ returned: count }).extend({ lost: z.array(leaseRef) }),
   closeSession: nothing,

@@ -34,8 +34,10 @@ export function commitOutcomes(
     for (const { lease } of params.outcomes) refuse(engine, lease);
     throw new HoldfastError("SESSION_LOST", { session: params.session });
   }
-  session.seenAt = engine.now;
-  session.lastCommitAt = engine.now;
+  if (params.isSign !== false) {
+    session.seenAt = engine.now;
+    session.lastCommitAt = engine.now;
+  }
   const verdicts = params.outcomes.map((outcome) => commitOutcome(engine, session, outcome));
   engine.endFailed();
   return { session, verdicts };

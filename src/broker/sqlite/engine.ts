@@ -200,7 +200,7 @@ export class Engine {
     }
     if (execution.open || counts.queued + counts.running + counts.scheduled + counts.blocked > 0) return;
     if ((execution.verification?.pending ?? 0) > 0) return;
-    this.end(execution, counts.failed + counts.skipped > 0 ? "failed" : "completed");
+    this.end(execution, endOf(counts));
   }
 
   #write(execution: ExecutionRecord): void {
@@ -262,6 +262,14 @@ export class Engine {
 function hasFailed({ maxFailures, counts }: ExecutionRecord): boolean {
   const failed = counts.failed - counts.forgiven;
   return maxFailures !== undefined && failed > 0 && failed >= maxFailures;
+}
+
+/**
+ * How an execution ends when nothing is left to do. What was skipped without any failure was removed, or came
+ * after what was: a person wanted it so.
+ */
+export function endOf(counts: ItemCounts): "completed" | "failed" {
+  return counts.failed > 0 ? "failed" : "completed";
 }
 
 export function leaseRef(lease: LeaseRecord): LeaseRef {

@@ -38,6 +38,12 @@ export function rewind(group: GroupRecord, now: number): void {
   offer(group, now);
 }
 
+/** Tasks that are not queued in the file any more are not handed out. */
+export function withdraw(group: GroupRecord, tasks: ReadonlySet<number>): void {
+  group.page = group.page.slice(group.pageAt).filter(({ task }) => !tasks.has(task));
+  group.pageAt = 0;
+}
+
 /** A separate task, queued in the file, is ready (again). */
 export function offerTask(group: GroupRecord, task: number, now: number): void {
   if (task < group.nextToRead) group.again.push(task);

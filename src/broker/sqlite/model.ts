@@ -71,7 +71,7 @@ export interface ExecutionRecord {
   readonly key: string | undefined;
   readonly name: string;
   readonly kind: ExecutionKind;
-  readonly priority: number;
+  priority: number;
   readonly maxFailures: number | undefined;
   readonly retentionMs: number;
   readonly verify: VerifyPlan | undefined;
@@ -129,6 +129,8 @@ export interface WaitingRange {
 
 /** A task group and what of it is ready; the lane of its pool's ready queue. */
 export interface GroupRecord extends ReadyLane {
+  /** Its execution's. Changed only while it is in no queue. */
+  priority: number;
   readonly execution: ExecutionRecord;
   readonly no: number;
   readonly first: number;
@@ -363,6 +365,12 @@ export function groupIn<G extends { readonly first: number; readonly count: numb
     else return group;
   }
   return undefined;
+}
+
+/** The state that a stored one counts as: what is ready in a delayed group is stored as queued. */
+export function countedAs(group: GroupRecord, stored: number): keyof ItemCounts {
+  if (stored === QUEUED && group.notBefore !== undefined) return "scheduled";
+  return STORED_STATES[stored] as keyof ItemCounts;
 }
 
 export function taskId(execution: ExecutionRecord, task: number): number {

@@ -115,7 +115,7 @@ function namedLetters({ db }: Engine, no: number, refs: readonly LetterRef[]): L
 }
 
 /**
- * Skipped tasks that come after the letters and are held up by no other dead one. A child has a
+ * Skipped tasks that come after the letters and are held up by no other dead one, nor removed. A child has a
  * higher number than its parents, so that in ascending order every parent is judged before.
  */
 function findWaiters({ db }: Engine, family: Family, letters: Letters): Waiters {
@@ -127,8 +127,8 @@ function findWaiters({ db }: Engine, family: Family, letters: Letters): Waiters 
   for (let task = next.pop(); task !== undefined; task = next.pop()) {
     if (task === last) continue;
     last = task;
-    const row = db.get("SELECT state, parents FROM tasks WHERE id = ?", family.no * TASK_ID_SPAN + task);
-    if (row?.["state"] !== SKIPPED) continue;
+    const row = db.get("SELECT state, parents, removed FROM tasks WHERE id = ?", family.no * TASK_ID_SPAN + task);
+    if (row?.["state"] !== SKIPPED || row["removed"] === 1) continue;
     const states = parentsIn(row["parents"]).map((parent) =>
       alive.has(parent) ? "open" : parentState(db, family, parent),
     );

@@ -14,14 +14,13 @@ import { rewind } from "./lanes.ts";
 import {
   BLOCKED,
   COMPLETED,
+  countedAs,
   type ExecutionRecord,
   groupIn,
   type GroupRecord,
   groupOf,
-  type ItemCounts,
   QUEUED,
   SKIPPED,
-  STORED_STATES,
   TASK_ID_SPAN,
   taskId,
 } from "./model.ts";
@@ -61,7 +60,8 @@ function check(engine: Engine, found: Replayable, { executionId, task }: RerunPa
   if (group === undefined) throw new HoldfastError("TASK_UNKNOWN", { execution: executionId, task });
   if (found.row["keep_inputs"] !== 1) throw new HoldfastError("INPUTS_NOT_KEPT", { execution: executionId });
   if (group.array !== undefined) refuse(`${task} is an array; its dead letters can be retried`);
-  const row = engine.db.get("SELECT parents FROM tasks WHERE id = ?", found.no * TASK_ID_SPAN + task);
+  const row = engine.db.get("SELECT parents, removed FROM tasks WHERE id = ?", found.no * TASK_ID_SPAN + task);
+  if (row?.["removed"] === 1) refuse(`${task} was removed from its execution`);
   const dead = parentsIn(row?.["parents"]).find((parent) => parentState(engine.db, family, parent) === "dead");
   if (dead !== undefined) refuse(`${task} comes after ${dead}, which did not complete; run that one again first`);
 }
@@ -79,13 +79,13 @@ interface Renewal {
   readonly touched: Set<GroupRecord>;
 }
 
-/** The task as it was born, but for its attempts; false if a dead parent keeps it skipped. */
+/** The task as it was born, but for its attempts; false if a dead parent keeps it skipped, or it was removed. */
 function renew(renewal: Renewal, task: number): boolean {
   const { engine, execution, takenBack, touched } = renewal;
   const group = groupOf(execution, task);
   const id = taskId(execution, task);
-  const row = engine.db.get("SELECT state, parents FROM tasks WHERE id = ?", id);
-  if (group === undefined || row === undefined) return false;
+  const row = engine.db.get("SELECT state, parents, removed FROM tasks WHERE id = ?", id);
+  if (group === undefined || row === undefined || row["removed"] === 1) return false;
   const states = parentsIn(row["parents"]).map((parent) => parentState(engine.db, execution, parent));
   const waitingOn = states.filter((state) => state === "open").length;
   const was = Number(row["state"]);
@@ -108,10 +108,4 @@ function renew(renewal: Renewal, task: number): boolean {
   engine.move(group, { from, to });
   engine.journal.tasks(execution, { state: to, entry: task, reason: "rerun" });
   return state !== SKIPPED;
-}
-
-/** What is ready in a delayed group is stored as queued. */
-function countedAs(group: GroupRecord, state: number): keyof ItemCounts {
-  if (state === QUEUED && group.notBefore !== undefined) return "scheduled";
-  return STORED_STATES[state] as keyof ItemCounts;
 }

@@ -53,7 +53,8 @@ CREATE TABLE executions (
   created_at INTEGER NOT NULL,
   started_at INTEGER,
   ended_at INTEGER,
-  purge_at INTEGER
+  purge_at INTEGER,
+  edits TEXT                      -- JSON of the last edits, newest first, so that they are known when they are sent again
 );
 CREATE INDEX executions_purge ON executions (purge_at) WHERE purge_at IS NOT NULL;
 CREATE INDEX executions_live ON executions (no) WHERE ended_at IS NULL;
@@ -91,7 +92,8 @@ CREATE TABLE tasks (
   duration_ms REAL,
   failure TEXT,
   discarded INTEGER NOT NULL DEFAULT 0, -- 1: a dead letter that was struck off
-  taken_back INTEGER              -- results told by events up to this cursor do not count any more
+  taken_back INTEGER,             -- results told by events up to this cursor do not count any more
+  removed INTEGER NOT NULL DEFAULT 0 -- 1: skipped because a person removed it
 );
 CREATE INDEX tasks_due ON tasks (not_before) WHERE not_before IS NOT NULL;
 
@@ -211,7 +213,7 @@ CREATE TABLE leaders (
 ${LETTERS}
 ${STATE_SCHEMA}`;
 
-/** Steering: who paused what, inputs kept for reruns, letters discarded, totals of pools. */
+/** Steering: who paused what, inputs kept for reruns, letters discarded, edits, totals of pools. */
 const STEERING = `
 ALTER TABLE executions ADD COLUMN keep_inputs INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE executions ADD COLUMN paused_by TEXT;
@@ -219,6 +221,8 @@ ALTER TABLE executions ADD COLUMN paused_at INTEGER;
 UPDATE executions SET paused_at = unixepoch() * 1000 WHERE state = 'paused';
 ALTER TABLE tasks ADD COLUMN discarded INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE tasks ADD COLUMN taken_back INTEGER;
+ALTER TABLE tasks ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE executions ADD COLUMN edits TEXT;
 ALTER TABLE chunks ADD COLUMN discarded INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE pools ADD COLUMN paused_by TEXT;
 ALTER TABLE pools ADD COLUMN paused_at INTEGER;

@@ -18,6 +18,7 @@ import { claim, mightClaim } from "./claim.ts";
 import { commitOutcomes } from "./commit.ts";
 import { cancel, pause, pausePool, resume, resumePool } from "./control.ts";
 import { Database } from "./database.ts";
+import { edit, previewEdit } from "./edit.ts";
 import { Engine } from "./engine.ts";
 import { explainTask } from "./explain.ts";
 import { GroupCommit } from "./group-commit.ts";
@@ -180,6 +181,13 @@ export class SqliteBroker implements contract.Broker {
   async rerun(params: contract.RerunParams): Promise<contract.RerunReply> {
     const reset = await this.#change(() => rerun(this.#engine, params));
     return { reset, execution: await this.getExecution(params) };
+  }
+
+  async editExecution(params: contract.EditParams): Promise<contract.EditReply> {
+    const edited = params.apply
+      ? await this.#change(() => edit(this.#engine, params))
+      : await this.#read(() => previewEdit(this.#engine, params));
+    return { ...edited, execution: await this.getExecution(params) };
   }
 
   // ── Working ─────────────────────────────────────────────────────────────────────────────────

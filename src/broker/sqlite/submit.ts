@@ -165,7 +165,8 @@ function total(counts: ItemCounts): number {
   );
 }
 
-function addGroups(engine: Engine, execution: ExecutionRecord, groups: readonly TaskGroup[]): void {
+/** Groups get the next numbers of tasks. They must have been checked. */
+export function addGroups(engine: Engine, execution: ExecutionRecord, groups: readonly TaskGroup[]): void {
   for (const group of groups) addGroup(engine, execution, group);
 }
 

@@ -202,6 +202,7 @@ function taskView({ row, spec, base, executionId, hasEnded, isDelayed }: StoredT
     ...optional("worker", row["worker"]),
     ...optional("notBefore", row["not_before"]),
     ...(stored === "completed" ? { result: (row["result"] as string | null) ?? "null" } : {}),
+    ...(row["removed"] === 1 ? { removed: true } : {}),
     ...parsed("lastFailure", row["failure"]),
   };
 }

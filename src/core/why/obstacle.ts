@@ -24,6 +24,8 @@ export interface TaskLook {
   readonly worker?: string;
   readonly lastFailure?: Failure;
   readonly notBefore?: number;
+  /** Skipped because a person removed it. */
+  readonly removed?: boolean;
 }
 
 interface PauseLook {

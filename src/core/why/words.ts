@@ -18,6 +18,7 @@ function sentenceOf(obstacle: Obstacle, { task, now }: Words): string {
   const it = `Task ${task.task} (${task.name})`;
   switch (obstacle.code) {
     case "ended":
+      if (task.removed === true) return `${it} was removed from its execution.`;
       return `${it} ${ENDED[obstacle.state]}${obstacle.parents.length === 0 ? "" : `: ${parentsTold(obstacle.parents, 0)}`}.`;
     case "dead-letter":
       return `${deadOnes(it, obstacle.items)} after ${triesOf(obstacle)}${colon(obstacle.failure?.message)}.`;
@@ -51,6 +52,7 @@ function sentenceOf(obstacle: Obstacle, { task, now }: Words): string {
 function startOf(obstacle: Obstacle, { task }: Words): string {
   switch (obstacle.code) {
     case "ended":
+      if (task.removed === true) return "It does not start any more; what is wanted after all must be added anew.";
       return obstacle.state === "completed"
         ? "It has its result; it runs again only if it is rerun."
         : "It does not start any more; submit it again, or rerun what it waited for.";

@@ -49,6 +49,7 @@ const STEERS = [
   "retry",
   "discard",
   "rerun",
+  "editExecution",
 ] as const satisfies readonly BrokerMethod[];
 
 /** What a worker calls; it looks at other sessions before it leaves. */

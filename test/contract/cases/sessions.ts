@@ -1,6 +1,6 @@
 /** Sessions: one heartbeat keeps all leases, silence loses them, leaving hands them back. */
 import assert from "node:assert/strict";
-import { done } from "../../support/outcomes.ts";
+import { done, returned } from "../../support/outcomes.ts";
 import { batch, sweep } from "../../support/submissions.ts";
 import type { CaseGroup } from "../contract-case.ts";
 import { books, refusedWith } from "../world.ts";
@@ -184,6 +184,26 @@ export const sessionCases: CaseGroup = {
         await world.advance(300);
         await world.broker.closeSession(closing);
         await refusedWith("SESSION_LOST", () => worker.heartbeat());
+      },
+    },
+    {
+      name: "what others say in a worker's place counts, and is no sign of its life",
+      promises: [3, 4],
+      run: async (world) => {
+        const id = await world.submit(batch(2));
+        const worker = await world.join({ worker: "silent" });
+        const [one] = await worker.leases(2);
+        assert.ok(one !== undefined);
+        await world.advance(300);
+        const outcomes = [returned(one)];
+        const { verdicts } = await world.broker.commit({ session: worker.session, outcomes, isSign: false });
+        assert.deepEqual(verdicts, ["accepted"]);
+        await world.broker.closeSession({ session: worker.session, reason: "lost", silentForMs: 300 });
+        await refusedWith("SESSION_LOST", () => worker.heartbeat());
+        assert.deepEqual(
+          [(await world.view(id)).lostAttempts, books(await world.counters(id))],
+          [1, { total: 2, queued: 2 }],
+        );
       },
     },
     {

@@ -62,9 +62,16 @@ function validatorOf(operation: DocumentedOperation, status: string): ValidateFu
 }
 
 /** Fails where the answer is not one that the document tells of. */
-export function assertDocumented(operation: DocumentedOperation, answer: { status: number; text: string }): void {
+export function assertDocumented(
+  operation: DocumentedOperation,
+  answer: { readonly status: number; readonly text: string; readonly headers: Headers },
+): void {
   const told = `${operation.id} answered ${answer.status}: ${answer.text.slice(0, 400)}`;
   assert.ok(answer.status in operation.responses, `the document knows no such status; ${told}`);
+  const [media = ""] = (answer.headers.get("content-type") ?? "").split(";");
+  const content = operation.responses[String(answer.status)]?.content ?? {};
+  assert.ok(media in content, `the document knows no ${media} there; ${told}`);
+  if (media !== "application/json") return;
   const validate = validatorOf(operation, String(answer.status));
   assert.ok(validate !== undefined, `the document has no schema for it; ${told}`);
   assert.ok(validate(JSON.parse(answer.text)), `${JSON.stringify(validate.errors)}; ${told}`);

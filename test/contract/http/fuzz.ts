@@ -90,7 +90,8 @@ function judge(operation: DocumentedOperation, answer: Answer): void {
     assert.ok((error.field ?? "").length > 0, `${operation.id} names no field: ${answer.text}`);
 }
 
-async function seed(world: HttpWorld): Promise<Known> {
+/** `scope` is new each time: what has saved checkpoints with a high fence refuses lower ones. */
+async function seed(world: HttpWorld, scope: string): Promise<Known> {
   const group = {
     name: "t",
     handler: { kind: "job" },
@@ -125,7 +126,7 @@ async function seed(world: HttpWorld): Promise<Known> {
   await world.expect(200, `POST /workers/${workerId}/fail`, { lease: first?.lease, error: { message: "broken" } });
   await world.expect(200, "PUT /state/values/key", { value: { a: 1 } });
   await world.expect(200, "POST /state/locks/lock/acquire", { owner: "me", ttlMs: 60_000 });
-  await world.expect(200, "POST /state/checkpoints/scope", { data: [1] });
+  await world.expect(200, `POST /state/checkpoints/${scope}`, { data: [1] });
   return {
     executionId: ids,
     workerId: [workerId, "w2"],
@@ -134,7 +135,7 @@ async function seed(world: HttpWorld): Promise<Known> {
     pool: ["jobs", "*"],
     key: ["key", "a/b"],
     lock: ["lock", "other"],
-    scope: ["scope"],
+    scope: [scope],
     version: ["1"],
   };
 }
@@ -145,7 +146,7 @@ export function fuzzOperations(store: "sqlite" | "redis", effort: PropertyEffort
     const world = await startHttpWorld(t, { store });
     for (const operation of DOCUMENTED) {
       await t.test(operation.id, async () => {
-        const known = await seed(world);
+        const known = await seed(world, operation.id);
         for (const strange of [false, true]) {
           await checkProperty(requestsOf(operation, known, strange), effort, async ({ path, body }) => {
             const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);

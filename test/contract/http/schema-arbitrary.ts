@@ -69,11 +69,8 @@ function numberOf(schema: Json): fc.Arbitrary<number> {
   const max = Number(schema["maximum"] ?? LARGEST);
   if (schema["type"] === "integer") {
     const small = fc.integer({ min: Math.max(min, -5), max: Math.min(max, Math.max(min, 5)) });
-    return fc.oneof(
-      small,
-      fc.maxSafeInteger().filter((value) => value >= min && value <= max),
-      fc.constantFrom(min, max),
-    );
+    const any = fc.double({ min, max, noNaN: true }).map(Math.trunc);
+    return fc.oneof(small, any, fc.constantFrom(min, max));
   }
   return fc.double({ min: Math.max(min, -1e9), max: Math.min(max, 1e9), noNaN: true });
 }

@@ -69,6 +69,17 @@ const COMPLETE: { readonly [M in BrokerMethod]: ParamsOf<M> } = {
   retry: { executionId: "x", letters: [{ task: 1, start: 0 }] },
   discard: { executionId: "x", letters: [{ task: 1, start: 0 }] },
   rerun: { executionId: "x", task: 1 },
+  editExecution: {
+    executionId: "x",
+    edits: [
+      { kind: "priority", priority: 8 },
+      { kind: "add", groups: [taskGroup] },
+      { kind: "remove", tasks: [1, 2] },
+    ],
+    apply: true,
+    version: "v",
+    editId: "e",
+  },
   openSession: {
     worker: "w",
     host: "h",
@@ -151,7 +162,7 @@ const OPTIONAL: readonly [BrokerMethod, string, readonly string[]][] = [
   ["discard", "", ["letters"]],
   ["discard", "letters.0", ["start"]],
   ["openSession", "", ["meta", "hosted"]],
-  ["commit", "", ["claim"]],
+  ["commit", "", ["claim", "isSign"]],
   ["commit", "outcomes.0", ["output"]],
   ["commit", "outcomes.0.lease", ["start", "replica"]],
   ["commit", "outcomes.1", ["output", "values", "partial"]],

@@ -56,6 +56,14 @@ describe("why: tasks that have ended", () => {
     );
   });
 
+  it("says that a task was removed, whatever it waited for", () => {
+    const waitsFor = [{ task: 1, name: "load", state: "running" }] as const;
+    const said = answer(facts({ waitsFor, waitsForCount: 1 }, { state: "skipped", removed: true }));
+    assert.equal(said.sentence, "Task 3 (fit) was removed from its execution.");
+    assert.match(said.startsWhen, /added anew/);
+    assert.deepEqual(said.code === "ended" && said.parents, []);
+  });
+
   it("says why a task is a dead letter, and how to replay it", () => {
     const failure = { class: "user-error", message: "no such\nfile." } as const;
     const said = answer(facts({}, { state: "failed", failures: 4, losses: 1, lastFailure: failure }));

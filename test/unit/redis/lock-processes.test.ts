@@ -4,6 +4,7 @@ import { describe, it, type TestContext } from "node:test";
 import type { Broker, LockView } from "../../../src/broker/contract.ts";
 import { LINE_PATIENCE_MS } from "../../../src/broker/limits.ts";
 import { openRedisBroker } from "../../../src/broker/redis/index.ts";
+import { HoldfastError } from "../../../src/errors/index.ts";
 import { systemClock } from "../../../src/util/clock.ts";
 import { siblingModule } from "../../../src/util/sibling-module.ts";
 import { cleanups, eventually, type Program, startProgram } from "../../fixtures/sdk/scratch.ts";
@@ -23,9 +24,9 @@ interface World {
   readonly holder: () => Promise<LockView>;
 }
 
-async function open(t: TestContext): Promise<World> {
+async function open(t: TestContext, appendonly: "no" | "always" = "no"): Promise<World> {
   const cleanup = cleanups(t);
-  const server = await startRedis();
+  const server = await startRedis({ appendonly });
   cleanup(() => server.stop());
   const broker = await openRedisBroker({
     target: { mode: "standalone", nodes: [{ host: server.host, port: server.port }], db: 0 },
@@ -86,6 +87,35 @@ describe("a lock between processes", { timeout: 60_000 }, () => {
     assert.ok((await next).grant !== undefined);
     const heldUpMs = (await holder()).acquiredAt - releasedAt;
     assert.ok(heldUpMs < LINE_PATIENCE_MS + PROMPTLY_MS, `held up for ${heldUpMs} ms`);
+  });
+
+  it("is waited for over a restart of the server, which remembers the line", async (t) => {
+    const { broker, server, inLine, holder } = await open(t, "always");
+    await acquire(broker, "first", 0);
+    const waits = [acquire(broker, "second", 30_000)];
+    await inLine(1);
+    waits.push(acquire(broker, "third", 30_000));
+    await inLine(2);
+    await server.restart();
+    await inLine(2);
+    await broker.releaseLock({ lock: LOCK, owner: "first" });
+    assert.ok((await waits[0])?.grant !== undefined);
+    assert.equal((await holder()).owner, "second");
+    await broker.releaseLock({ lock: LOCK, owner: "second" });
+    assert.ok((await waits[1])?.grant !== undefined);
+  });
+
+  it("is waited for over a restart of the server, which has forgotten the line and the holder", async (t) => {
+    const { broker, server, inLine } = await open(t);
+    const { grant } = await acquire(broker, "first", 0);
+    const next = acquire(broker, "second", 30_000);
+    await inLine(1);
+    await server.restart();
+    const heir = (await next).grant;
+    assert.ok((heir?.token ?? 0) > (grant?.token ?? Infinity), "the token of the forgotten grant is overtaken");
+    await assert.rejects(broker.extendLock({ lock: LOCK, owner: "first", ttlMs: 60_000 }), (thrown) =>
+      HoldfastError.is(thrown, "LOCK_LOST"),
+    );
   });
 
   it("has one holder at a time, and everybody's turn comes: 30 clients in 3 processes", async (t) => {

@@ -6,11 +6,19 @@ import { LINE_PATIENCE_MS, WRITE_MEMORY_MS } from "../../../src/broker/limits.ts
 import { openRedisBroker } from "../../../src/broker/redis/index.ts";
 import { shownName, storedName } from "../../../src/broker/redis/state-names.ts";
 import { HoldfastError } from "../../../src/errors/index.ts";
-import { systemClock } from "../../../src/util/clock.ts";
+import { type Clock, systemClock } from "../../../src/util/clock.ts";
+import { eventually } from "../../fixtures/sdk/scratch.ts";
 import { Redis } from "../../support/broken-redis.ts";
 import { type RedisServer, sharedRedis, startRedis } from "../../support/redis-server.ts";
 
 const TTL_MS = 10_000;
+
+interface Given {
+  readonly shards?: number;
+  readonly server?: RedisServer;
+  readonly user?: string;
+  readonly clock?: Clock;
+}
 
 interface Setup {
   readonly broker: Broker;
@@ -25,11 +33,8 @@ interface Setup {
 let namespaces = 0;
 
 /** A broker whose time stands still unless the test moves it. */
-async function open(
-  t: TestContext,
-  given: { shards?: number; server?: RedisServer; user?: string } = {},
-): Promise<Setup> {
-  const { shards = 1, server = await sharedRedis(), user } = given;
+async function open(t: TestContext, given: Given = {}): Promise<Setup> {
+  const { shards = 1, server = await sharedRedis(), user, clock = systemClock({ keepAlive: true }) } = given;
   const time = { now: Date.now() };
   namespaces += 1;
   const namespace = `state-${process.pid}-${namespaces}`;
@@ -42,7 +47,7 @@ async function open(
     },
     namespace,
     shards,
-    clock: systemClock({ keepAlive: true }),
+    clock,
     time: () => time.now,
     random: Math.random,
     newId: () => crypto.randomUUID(),
@@ -150,6 +155,27 @@ describe("state that is over", { concurrency: true }, () => {
     assert.equal(await raw("HLEN", "writes:k"), 2, "the younger ones begin anew");
     const again = await broker.writeValue({ key: "k", value: "1", ttlMs: null, writeId: "first" });
     assert.ok(again.version < second.version, "those before are still known");
+  });
+});
+
+describe("a call that waits for a lock", () => {
+  /** Whoever is answered by it was called, and did not just look again. */
+  const stopped: Clock = { now: () => Date.now(), schedule: () => () => undefined };
+
+  it("is called when its turn comes, and when its place is given back", async (t) => {
+    const { broker } = await open(t, { clock: stopped });
+    await take(broker, "door");
+    const wait = (owner: string) => broker.acquireLock({ lock: "door", owner, ttlMs: TTL_MS, waitMs: 30_000 });
+    const inLine = (owners: number) =>
+      eventually("they stand in line", async () => (await broker.readLock({ lock: "door" })).lock?.waiting === owners);
+    const leaver = wait("b");
+    await inLine(1);
+    const next = wait("c");
+    await inLine(2);
+    await broker.releaseLock({ lock: "door", owner: "b" });
+    assert.equal((await leaver).gaveUp, true);
+    await broker.releaseLock({ lock: "door", owner: "a" });
+    assert.ok((await next).grant !== undefined);
   });
 });
 

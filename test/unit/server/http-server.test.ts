@@ -7,13 +7,15 @@ import type { Broker } from "../../../src/broker/contract.ts";
 import { connectRemoteBroker } from "../../../src/broker/remote/connect.ts";
 import { openSqliteBroker } from "../../../src/broker/sqlite/index.ts";
 import { HoldfastError } from "../../../src/errors/index.ts";
-import { createLogger } from "../../../src/telemetry/log.ts";
+import { startServer } from "../../../src/server/index.ts";
+import { createLogger, silentLogger } from "../../../src/telemetry/log.ts";
 import { systemClock } from "../../../src/util/clock.ts";
 import { eventually } from "../../fixtures/sdk/scratch.ts";
 import { type HttpWorld, rawRequest, startHttpWorld } from "../../support/http-server.ts";
 import { openAccess } from "../../support/open-access.ts";
 import { batch } from "../../support/submissions.ts";
 import { SELF_SIGNED } from "../../support/self-signed.ts";
+import { VirtualClock } from "../../support/virtual-clock.ts";
 
 const GOOD = { name: "small", groups: [{ handler: {}, work: { kind: "tasks", inputs: [1] } }] };
 
@@ -500,27 +502,25 @@ describe("http server: its end", () => {
     await closed;
   });
 
-  it("says that a port is taken", async (t) => {
+  it("says that a port is taken, and leaves nothing running", async (t) => {
     const world = await startHttpWorld(t);
     const broker = storeOf();
     t.after(() => broker.close());
-    const { startServer } = await import("../../../src/server/index.ts");
-    const { silentLogger } = await import("../../../src/telemetry/log.ts");
-    await assert.rejects(
-      startServer({
-        parts: {
-          broker,
-          clock: systemClock(),
-          random: Math.random,
-          newId: () => crypto.randomUUID(),
-          logger: silentLogger,
-          version: "1",
-        },
-        access: openAccess(broker),
-        listen: { host: "127.0.0.1", port: world.server.port },
-      }),
-      (thrown: unknown) => HoldfastError.is(thrown, "LISTEN_FAILED"),
-    );
+    const clock = new VirtualClock();
+    const starting = startServer({
+      parts: {
+        broker,
+        clock,
+        random: Math.random,
+        newId: () => crypto.randomUUID(),
+        logger: silentLogger,
+        version: "1",
+      },
+      access: openAccess(broker),
+      listen: { host: "127.0.0.1", port: world.server.port },
+    });
+    await assert.rejects(starting, (thrown: unknown) => HoldfastError.is(thrown, "LISTEN_FAILED"));
+    await eventually("no timer waits", () => clock.waiting === 0);
   });
 });
 

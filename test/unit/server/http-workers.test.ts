@@ -156,7 +156,8 @@ describe("a heartbeat over HTTP", () => {
     const inner = await startHttpWorld(t);
     const called: string[] = [];
     const broker = watchedBroker(inner.broker, (method, perform) => {
-      called.push(method);
+      // The server's own looks at how much gets done are nobody's request.
+      if (method !== "listPools") called.push(method);
       return perform();
     });
     const world = await startHttpWorld(t, { broker });
@@ -558,10 +559,13 @@ describe("the end of a worker over HTTP", () => {
     const world = await startHttpWorld(t);
     const direct = await FakeWorker.join(world.broker, { worker: "direct", slots: 3, pools: ["train"] });
     await HttpWorker.join(world);
-    assert.deepEqual((await listed(world)).map(({ workerId, connection }) => [workerId, connection]).toSorted(), [
-      ["direct", "direct"],
-      ["w1", "http"],
-    ]);
+    assert.deepEqual(
+      new Map((await listed(world)).map(({ workerId, connection }) => [workerId, connection])),
+      new Map([
+        ["w1", "http"],
+        ["direct", "direct"],
+      ]),
+    );
     assert.deepEqual(
       (await listed(world, "?pool=train")).map(({ workerId }) => workerId),
       ["direct"],

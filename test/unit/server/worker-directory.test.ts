@@ -1,10 +1,10 @@
 /** How a server finds the session of a worker that it does not know, or no longer. */
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
+import { type Clock, systemClock } from "../../../src/util/clock.ts";
 import { type HttpWorld, startHttpWorld } from "../../support/http-server.ts";
 import { HttpWorker } from "../../support/http-worker.ts";
 import { batch } from "../../support/submissions.ts";
-import { VirtualClock } from "../../support/virtual-clock.ts";
 import { watchedBroker } from "../../support/watched-broker.ts";
 
 /** Two servers of one broker; `called`: what the second one has asked it. */
@@ -12,7 +12,8 @@ async function startServers(t: TestContext): Promise<{ one: HttpWorld; two: Http
   const { broker } = await startHttpWorld(t);
   const called: string[] = [];
   const watched = watchedBroker(broker, (method, perform) => {
-    called.push(method);
+    // The server's own looks at how much gets done are nobody's request.
+    if (method !== "listPools") called.push(method);
     return perform();
   });
   const one = await startHttpWorld(t, { broker });
@@ -80,12 +81,14 @@ describe("one worker id", () => {
   });
 
   it("may be used for years: its entry is written again before its time is over", async (t) => {
-    const clock = new VirtualClock();
+    const machine = systemClock({ keepAlive: true });
+    let aheadMs = 0;
+    const clock: Clock = { ...machine, now: () => machine.now() + aheadMs };
     const { broker } = await startHttpWorld(t, { settings: { deadAfterMs: 3_155_760_000_000 }, clock });
     const one = await startHttpWorld(t, { broker, clock });
     const worker = await HttpWorker.join(one);
     for (let day = 0; day < 30; day += 1) {
-      clock.advance(86_400_000);
+      aheadMs += 86_400_000;
       await worker.expect(200, "heartbeat", {});
     }
     const two = await startHttpWorld(t, { broker, clock });

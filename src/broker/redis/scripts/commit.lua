@@ -3,7 +3,8 @@
 -- KEYS[1]   the shard's `meta`
 -- ARGV      [1] now (ms or ''), [2] random, [3] session, [4] most leases, [5] 1: call the session when there is work, 2: no
 --           longer, [6] room for texts (bytes), [7] ageing (ms), [8] the process that asks, [9] lane whose spec the caller has,
---           [10] batches, then the batches as lib/outcomes.lua reads them
+--           [10] batches, [11] 1: the worker speaks, so it lives (0: somebody in its place), then the batches as lib/outcomes.lua
+--           reads them
 -- Returns   { 'ok', the session's number, draining (0|1), leases to stop, lanes, verdicts: per batch 1 (all accepted), 0, or one digit per
 --           outcome as text } or { 'SESSION_LOST' }, with the outcomes counted as refused
 -- Invariant An outcome counts only while its lease is held by the session that sends it (promise 1). Each outcome
@@ -24,7 +25,7 @@
 -- @include lib/claiming
 -- @include lib/outcomes
 
-outcomes.start(11)
+outcomes.start(12)
 local session = records.session(ARGV[3])
 if not session then
   for _ = 1, tonumber(ARGV[10]) do
@@ -33,8 +34,10 @@ if not session then
   finishScript()
   return { 'SESSION_LOST' }
 end
-records.seen(session)
-call('HSET', session.key, 'lastCommitAt', int(now))
+if ARGV[11] == '1' then
+  records.seen(session)
+  call('HSET', session.key, 'lastCommitAt', int(now))
+end
 local verdicts = {}
 for at = 1, tonumber(ARGV[10]) do
   verdicts[at] = outcomes.commitBatch(session)

@@ -1,4 +1,4 @@
--- Transition release a lock, or a place in its line: the next in line is called.
+-- Transition release a lock, or a place in its line: the next in line is called, and a call that waited for the place.
 --
 -- KEYS[1]   the shard's `meta`
 -- ARGV      [1] now (ms or ''), [2] random, [3] lock, [4] owner
@@ -14,6 +14,7 @@ local holder = locks.holder(lock)
 local isHolder = holder and holder.owner == owner
 local isReleased, hadLine = isHolder, locks.isLine(lock)
 if hadLine and locks.rank(lock, owner) then
+  locks.call(lock, owner)
   isReleased = locks.leave(lock, owner)
 end
 if isHolder or not holder then

@@ -111,12 +111,17 @@ function locks.wait(lock, holder, rank)
   return int(math.max(1, at - now))
 end
 
+-- Whether a call of the owner waits, and was told to ask again.
+function locks.call(lock, owner)
+  local caller = call('HGET', lock.callers, owner)
+  return caller and call('PUBLISH', PREFIX .. 'caller:' .. caller, lock.name .. UNIT .. owner) > 0
+end
+
 -- Calls the first whose call waits. One before it may be between two calls, or be gone: how long the lock is kept for
 -- that one, the called one finds out when it asks.
 function locks.callNext(lock)
   for _, owner in ipairs(call('ZRANGE', lock.line, 0, HEAD_OF_LINE - 1)) do
-    local caller = call('HGET', lock.callers, owner)
-    if caller and call('PUBLISH', PREFIX .. 'caller:' .. caller, lock.name .. UNIT .. owner) > 0 then
+    if locks.call(lock, owner) then
       return
     end
   end
