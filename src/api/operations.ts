@@ -1,6 +1,7 @@
 /** Every operation of the HTTP API, by its id. */
 import type { Operation } from "./operation.ts";
 import { DEAD_LETTER_OPERATIONS } from "./operations/dead-letters.ts";
+import { EDIT_OPERATIONS } from "./operations/edit.ts";
 import { EVENT_OPERATIONS } from "./operations/events.ts";
 import { EXECUTE_OPERATIONS } from "./operations/execute.ts";
 import { EXECUTION_OPERATIONS } from "./operations/executions.ts";
@@ -15,6 +16,7 @@ import { WORKER_OPERATIONS } from "./operations/workers.ts";
 
 export const OPERATIONS = {
   ...EXECUTION_OPERATIONS,
+  ...EDIT_OPERATIONS,
   ...TASK_OPERATIONS,
   ...EXECUTE_OPERATIONS,
   ...EVENT_OPERATIONS,

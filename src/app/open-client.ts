@@ -3,8 +3,8 @@
  * that is the public API and nothing else; anywhere else it is the broker itself.
  */
 import type { Broker } from "../broker/contract.ts";
-import { httpBroker, type PublicBroker } from "../broker/http/http-broker.ts";
-import { HttpLink } from "../broker/http/http-link.ts";
+import type { PublicBroker } from "../broker/http/http-broker.ts";
+import type { HttpLink } from "../broker/http/http-link.ts";
 import { systemClock } from "../util/clock.ts";
 import { parseBrokerAddress, type ServerAddress } from "./broker-address.ts";
 import { openBroker, type OpenBrokerOptions } from "./open-broker.ts";
@@ -26,7 +26,12 @@ export async function openClient(address: string, options: OpenBrokerOptions): P
   const parsed = parseBrokerAddress(address);
   if (parsed.kind === "server" && speaksHttp(parsed)) {
     const { settings, logger, giveUpAfterMs = GIVE_UP_AFTER_MS } = options;
-    const link = new HttpLink({
+    // Loaded by those who use it: the schemas of the API take a while.
+    const [{ httpBroker }, { HttpLink: Link }] = await Promise.all([
+      import("../broker/http/http-broker.ts"),
+      import("../broker/http/http-link.ts"),
+    ]);
+    const link = new Link({
       urls: parsed.urls,
       clock: systemClock({ keepAlive: true }),
       logger,

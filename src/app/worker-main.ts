@@ -13,6 +13,8 @@
  * the broker may well have died with the parent.
  */
 import { hostname } from "node:os";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
 import type { Broker } from "../broker/contract.ts";
 import type { Settings } from "../config/index.ts";
 import { HoldfastError } from "../errors/index.ts";
@@ -56,6 +58,7 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
       drainMs: settings.drainMs,
       brokerPatienceMs: settings.brokerPatienceMs,
       memoryLimitMb: settings.memoryLimitMb,
+      jobsModule: settings.jobs === undefined ? undefined : pathToFileURL(path.resolve(settings.jobs)).href,
     },
     logger: logger.child({ worker: name }),
     clock,

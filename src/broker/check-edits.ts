@@ -20,11 +20,14 @@ export function checkEdits({ edits }: EditParams, first: number): SortedEdits {
   edits.forEach((edit, index) => {
     const path = `edits[${index}]`;
     if (edit.kind === "priority") checkPriority(edit.priority, edits.slice(0, index), path);
-    else if (edit.kind === "add") added += asEdit(() => checkAddition(edit.groups, first + added, path));
-    else removed += checkRemoval(edit.tasks, path);
+    else if (edit.kind === "add") {
+      added += asEdit(() => checkAddition(edit.groups, first + added, path));
+      checkCount(`${path}.groups`, added, MAX_TASKS_PER_CALL);
+    } else {
+      removed += checkRemoval(edit.tasks, path);
+      checkCount(`${path}.tasks`, removed, MAX_TASKS_PER_CALL);
+    }
   });
-  checkCount("edits (tasks added)", added, MAX_TASKS_PER_CALL);
-  checkCount("edits (tasks removed)", removed, MAX_TASKS_PER_CALL);
   return sorted(edits);
 }
 

@@ -40,6 +40,8 @@ export const LINE_PATIENCE_MS = 2_000;
 export const MAX_LINE = 10_000;
 /** A write or save that names itself is known again this long, so that a repeat of it changes nothing. */
 export const WRITE_MEMORY_MS = 300_000;
+/** Dead letters that one call over HTTP replays or discards. */
+export const MAX_LETTERS_PER_CALL = 10_000;
 /** Names of locks and values, and scopes of checkpoints, that begin so belong to the servers. */
 export const RESERVED_PREFIX = "holdfast:";
 /** Attempts kept per execution for listAttempts; older ones go first. */

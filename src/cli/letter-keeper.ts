@@ -1,5 +1,5 @@
 /** Where a command looks after dead letters: at a server over its API, or in the store itself. */
-import { type ChosenLetters, DEAD_LETTER_OPERATIONS, type LetterView } from "../api/operations/dead-letters.ts";
+import type { ChosenLetters, DEAD_LETTER_OPERATIONS, LetterView } from "../api/operations/dead-letters.ts";
 import type { HttpLink } from "../broker/http/http-link.ts";
 import type { Broker } from "../broker/contract.ts";
 import { HoldfastError } from "../errors/index.ts";
@@ -36,8 +36,12 @@ export interface LetterKeeper {
   handle(verb: Verb, chosen: ChosenLetters): Promise<Handled>;
 }
 
-export function letterKeeper({ link, store }: OpenedBroker): LetterKeeper {
-  if (link !== undefined) return keeperAt(link);
+export async function letterKeeper({ link, store }: OpenedBroker): Promise<LetterKeeper> {
+  if (link !== undefined) {
+    // Loaded by those who use it: schemas take a while.
+    const { DEAD_LETTER_OPERATIONS: operations } = await import("../api/operations/dead-letters.ts");
+    return keeperAt(link, operations);
+  }
   if (store !== undefined) return keeperOf(store);
   throw new HoldfastError("INTERNAL", { problem: "neither a store nor a server was opened" });
 }
@@ -56,8 +60,8 @@ function keeperOf(store: Broker): LetterKeeper {
   };
 }
 
-function keeperAt(link: HttpLink): LetterKeeper {
-  const { listDeadLetters, getDeadLetter, replayDeadLetters, discardDeadLetters } = DEAD_LETTER_OPERATIONS;
+function keeperAt(link: HttpLink, operations: typeof DEAD_LETTER_OPERATIONS): LetterKeeper {
+  const { listDeadLetters, getDeadLetter, replayDeadLetters, discardDeadLetters } = operations;
   return {
     list: ({ limit, after, since, ...query }) =>
       link.call(listDeadLetters, {

@@ -28,7 +28,7 @@ const EXAMPLES = `
 Examples:
   holdfast demo --scale small --fault-demo   a sweep that survives a killed worker
   holdfast run sweep.ts --workers 4          run a module of yours on this machine
-  holdfast up                                keep a broker and workers running here
+  holdfast up                                keep a broker, a server and workers running
   holdfast status                            what runs now
 
 Exit codes: 0 done, 1 the work failed, 2 something was typed wrong, 3 the

@@ -9,7 +9,7 @@
 import { parseBrokerAddress } from "../app/broker-address.ts";
 import { displayAddress } from "../app/display-address.ts";
 import { openBroker, openEmbedded } from "../app/open-broker.ts";
-import { openServer, type OpenedServer } from "../app/open-server.ts";
+import type { OpenedServer } from "../app/open-server.ts";
 import { redisOf } from "../app/redis-target.ts";
 import type { Broker } from "../broker/contract.ts";
 import { describeTarget, type RedisTarget } from "../broker/redis/link/target.ts";
@@ -67,7 +67,9 @@ function openOwn({ settings, logger }: { readonly settings: Settings; readonly l
   return openEmbedded({ home, settings, logger, mustOwn: true });
 }
 
-function openServerOf({ out }: CliContext, cluster: LocalCluster): Promise<OpenedServer> {
+async function openServerOf({ out }: CliContext, cluster: LocalCluster): Promise<OpenedServer> {
+  // Loaded by the commands that serve: no other needs an HTTP server.
+  const { openServer } = await import("../app/open-server.ts");
   const { settings, broker, logger } = cluster;
   return openServer({
     broker,

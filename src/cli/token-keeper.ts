@@ -5,9 +5,9 @@
  */
 import { newSecret } from "../app/new-secret.ts";
 import { shortId } from "../app/short-id.ts";
-import { TOKEN_OPERATIONS } from "../api/operations/tokens.ts";
+import type { TOKEN_OPERATIONS } from "../api/operations/tokens.ts";
 import type { HttpLink } from "../broker/http/http-link.ts";
-import { type MadeToken, type NewToken, TokenStore, type TokenView } from "../server/access/token-store.ts";
+import type { MadeToken, NewToken, TokenView } from "../server/access/token-store.ts";
 import type { CliContext } from "./context.ts";
 import { withBroker } from "./with-broker.ts";
 
@@ -23,8 +23,13 @@ export async function withTokens<T>(
   flags: { readonly broker?: string },
   action: (keeper: TokenKeeper) => Promise<T>,
 ): Promise<T> {
-  return withBroker(context, flags, ({ broker: store, link }) => {
-    if (link !== undefined) return action(keeperAt(link));
+  return withBroker(context, flags, async ({ broker: store, link }) => {
+    // Loaded by those who use it: schemas take a while.
+    if (link !== undefined) {
+      const { TOKEN_OPERATIONS: operations } = await import("../api/operations/tokens.ts");
+      return action(keeperAt(link, operations));
+    }
+    const { TokenStore } = await import("../server/access/token-store.ts");
     const tokens = new TokenStore({ store, clock: context.clock, newId: shortId, newSecret });
     return action({
       create: (wanted) => tokens.create({ ...wanted, createdBy: "command line" }),
@@ -34,8 +39,8 @@ export async function withTokens<T>(
   });
 }
 
-function keeperAt(link: HttpLink): TokenKeeper {
-  const { createToken, listTokens, revokeToken } = TOKEN_OPERATIONS;
+function keeperAt(link: HttpLink, operations: typeof TOKEN_OPERATIONS): TokenKeeper {
+  const { createToken, listTokens, revokeToken } = operations;
   return {
     create: async ({ pools, ...wanted }) => {
       const body = { ...wanted, ...(pools === undefined ? {} : { pools: [...pools] }) };

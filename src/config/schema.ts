@@ -247,6 +247,10 @@ export const settingsSchema = z.object({
     min: 0,
   }),
   brokerPatienceMs: duration("Silence of the broker after which a worker gives up.", { default: 60_000, min: 0 }),
+  jobs: text(
+    "Module whose tasks run jobs that were submitted over HTTP by their type: a job of type `train` calls the task named `train`.",
+    { default: undefined, defaultText: "none" },
+  ),
   memoryLimitMb: wholeNumber("Memory that one attempt may use, where its task does not say.", {
     default: undefined,
     defaultText: "no limit",

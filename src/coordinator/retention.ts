@@ -10,6 +10,6 @@ const EXECUTIONS_PER_RUN = 20;
 export const retention: Duty = {
   name: "retention",
   intervalMs: INTERVAL_MS,
-  counts: "ended executions deleted",
+  counts: "ended executions and expired state deleted",
   runOnce: (broker) => broker.purge({ limit: EXECUTIONS_PER_RUN }),
 };

@@ -13,6 +13,17 @@ export interface FunctionHandler {
   readonly task: string;
 }
 
+/**
+ * `TaskGroup.handler` of a job that names what is to be done and not where its code is: a worker in
+ * any language knows its types, and one of ours calls the task of that name in its module for jobs.
+ */
+export interface JobHandler {
+  readonly kind: "job";
+  readonly type: string;
+  /** Its id among the jobs of one call. */
+  readonly job: string;
+}
+
 /** `ItemArray.source`: where the input of item i comes from, and what is made of the results. */
 export interface ArraySource {
   readonly space: SpaceSpec;

@@ -10,6 +10,7 @@ export type ClientMethod =
   | "cancel"
   | "retry"
   | "rerun"
+  | "editExecution"
   | "getExecution"
   | "listExecutions"
   | "listDeadLetters"

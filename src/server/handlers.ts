@@ -3,6 +3,7 @@ import type { OPERATIONS } from "../api/operations.ts";
 import type { Access } from "./access.ts";
 import type { HandlersOf, ServerParts } from "./handler.ts";
 import { deadLetterHandlers } from "./handlers/dead-letters.ts";
+import { editHandlers } from "./handlers/edit.ts";
 import { eventHandlers } from "./handlers/events.ts";
 import { executeHandlers } from "./handlers/execute.ts";
 import { executionHandlers } from "./handlers/executions.ts";
@@ -20,6 +21,7 @@ export function allHandlers(parts: ServerParts, access: Access): HandlersOf<type
   const watch = startWatch(parts);
   return {
     ...executionHandlers(parts),
+    ...editHandlers(parts),
     ...taskHandlers(parts, watch),
     ...executeHandlers(parts),
     ...eventHandlers(parts, watch),

@@ -1,4 +1,5 @@
 import type { LeaseSpec } from "../broker/contract.ts";
+import type { FunctionHandler, JobHandler } from "../core/handler.ts";
 import type { AttemptSpec } from "./attempt.ts";
 
 /** Specs a worker remembers; the least recently used is forgotten first. */
@@ -10,7 +11,13 @@ const MAX_SPECS = 256;
  */
 export class SpecBook {
   readonly #byContent = new Map<string, AttemptSpec>();
+  readonly #jobsModule: string | undefined;
   #lastNumber = 0;
+
+  /** `jobsModule`: file URL of the module whose tasks run jobs of their name. */
+  constructor(jobsModule?: string) {
+    this.#jobsModule = jobsModule;
+  }
 
   /** The specs of one reply, under its keys. */
   admit(specs: Readonly<Record<string, LeaseSpec>>): ReadonlyMap<string, AttemptSpec> {
@@ -34,8 +41,16 @@ export class SpecBook {
 
   #add(spec: LeaseSpec): AttemptSpec {
     this.#lastNumber += 1;
-    return { ...spec, number: this.#lastNumber, averageMs: undefined };
+    const handler = this.#jobsModule === undefined ? spec.handler : jobAsFunction(spec.handler, this.#jobsModule);
+    return { ...spec, handler, number: this.#lastNumber, averageMs: undefined };
   }
+}
+
+/** A job becomes a call of the task that is named like its type; any other handler stays as it is. */
+function jobAsFunction(text: string, module: string): string {
+  const handler = JSON.parse(text) as JobHandler | FunctionHandler;
+  if (handler.kind !== "job") return text;
+  return JSON.stringify({ kind: "function", module, task: handler.type } satisfies FunctionHandler);
 }
 
 function contentOf({ name, handler, source, results, timeoutMs, memoryLimitMb }: LeaseSpec): string {

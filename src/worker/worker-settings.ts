@@ -8,6 +8,8 @@ export interface WorkerSettings {
   readonly graceMs: number;
   /** For tasks that name no limit of their own. Absent: none. */
   readonly memoryLimitMb: number | undefined;
+  /** File URL of the module whose tasks run jobs that were submitted by their type. Absent: such jobs fail here. */
+  readonly jobsModule: string | undefined;
   /** What runs may take this long after a drain began; then it is killed and handed back. */
   readonly drainMs: number;
   /** From the spawn of a runner to its first sign of life. */
@@ -28,6 +30,7 @@ export const DEFAULT_WORKER_SETTINGS: WorkerSettings = {
   idleExitMs: undefined,
   graceMs: 5_000,
   memoryLimitMb: undefined,
+  jobsModule: undefined,
   drainMs: 30_000,
   runnerStartTimeoutMs: 30_000,
   runnerMaxAttempts: 100_000,

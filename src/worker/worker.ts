@@ -62,7 +62,7 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #settings: WorkerSettings;
   readonly #pool: RunnerPool;
-  readonly #specs = new SpecBook();
+  readonly #specs: SpecBook;
   #started: Promise<void> | undefined;
   #state: "new" | "working" | "draining" | "ended" = "new";
   /** The live session, if there is one. */
@@ -77,6 +77,7 @@ export class Worker {
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#settings = completeSettings(options.settings);
+    this.#specs = new SpecBook(this.#settings.jobsModule);
     const { promise, resolve } = Promise.withResolvers<WorkerEnd>();
     this.ended = promise;
     this.#resolveEnded = resolve;

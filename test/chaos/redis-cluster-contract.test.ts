@@ -26,6 +26,8 @@ const SKIPS: Readonly<Record<string, string>> = {
   "fairness and ageing: fresh urgent work is not held up by old work of low priority": ORDER,
   "fairness and ageing: old work of the lowest priority runs in the end behind a stream of the most urgent": ORDER,
   "fairness and ageing: ageing follows its setting": ORDER,
+  "why a task waits: more urgent work comes first, less urgent and paused work does not, as urgent work takes turns":
+    ORDER,
   "sessions: claims and commits are signs of life too": SIGNS,
   "events: the lives of sessions are told": EVENTS,
   "events: from every cursor the reader gets the same rest": EVENTS,

@@ -1,6 +1,6 @@
 /** Tasks that will not be retried by themselves. */
 import * as z from "zod";
-import { MAX_PAGE } from "../../broker/limits.ts";
+import { MAX_LETTERS_PER_CALL, MAX_PAGE } from "../../broker/limits.ts";
 import { boundedArray, identifier, integer, MAX_MESSAGE } from "../../broker/schema-parts.ts";
 import { FAILURE_CLASSES } from "../../core/failure.ts";
 import { countSchema, timeSchema } from "../looking-schemas.ts";
@@ -8,8 +8,6 @@ import { defineOperations } from "../operation.ts";
 import { cursor, pageLimit } from "../request-parts.ts";
 import { attemptView, failureView } from "../views.ts";
 
-/** Letters that one call replays or discards. */
-export const MAX_LETTERS_PER_CALL = 10_000;
 const DEFAULT_LIMIT = 100;
 
 /** `execution~task`, or `execution~task~start` for a range of an array. */

@@ -6,9 +6,9 @@ import { defineOperations } from "../operation.ts";
 import { cursor, integerText, pageLimit, waitDuration } from "../request-parts.ts";
 
 /** Values and checkpoints are kept this long unless a call says otherwise: 7 days. */
-export const DEFAULT_STATE_TTL_MS = 604_800_000;
-export const DEFAULT_LOCK_TTL_MS = 30_000;
-export const DEFAULT_CHECKPOINTS_KEPT = 5;
+const DEFAULT_STATE_TTL_MS = 604_800_000;
+const DEFAULT_LOCK_TTL_MS = 30_000;
+const DEFAULT_CHECKPOINTS_KEPT = 5;
 /** UTF-8 bytes of a body around the text that it carries. */
 const BODY_ROOM = 65_536;
 

@@ -14,11 +14,11 @@ import { defineOperations } from "../operation.ts";
 import { cursor, pageLimit, waitDuration } from "../request-parts.ts";
 
 /** Pools of a worker that names none. */
-export const DEFAULT_HTTP_POOLS = ["jobs"] as const;
+const DEFAULT_HTTP_POOLS = ["jobs"] as const;
 /** Tasks of one claim. */
-export const MAX_HTTP_CLAIM = 100;
+const MAX_HTTP_CLAIM = 100;
 /** Leases that one worker names as held. */
-export const MAX_HTTP_HELD = 1_000;
+const MAX_HTTP_HELD = 1_000;
 /** One lease as text: what names the attempt, and what the server must know again when it is completed. */
 export const MAX_LEASE_TEXT = 8_192;
 const MAX_WORKER_POOLS = 64;
@@ -30,7 +30,7 @@ const MAX_METADATA = 3_000;
 const MAX_OUTPUT_TEXT = MAX_PAYLOAD;
 
 /** Unhealthy: silent for some heartbeats, and not dead yet. */
-export const WORKER_STATUSES = ["active", "idle", "busy", "draining", "unhealthy"] as const;
+const WORKER_STATUSES = ["active", "idle", "busy", "draining", "unhealthy"] as const;
 
 const workerParams = z.strictObject({ workerId: name });
 const count = integer(0, Number.MAX_SAFE_INTEGER);

@@ -8,6 +8,7 @@
  * as texts (`texts=true`), so that they come out as they went in.
  */
 import { DEAD_LETTER_OPERATIONS } from "../../api/operations/dead-letters.ts";
+import { EDIT_OPERATIONS } from "../../api/operations/edit.ts";
 import { EVENT_OPERATIONS } from "../../api/operations/events.ts";
 import { EXECUTION_OPERATIONS } from "../../api/operations/executions.ts";
 import { POOL_OPERATIONS } from "../../api/operations/pools.ts";
@@ -41,6 +42,7 @@ type Looking =
   | "retry"
   | "discard"
   | "rerun"
+  | "editExecution"
   | "getExecution"
   | "listExecutions"
   | "listTasks"
@@ -67,7 +69,7 @@ export function httpBroker(link: HttpLink, newKey: () => string): PublicBroker {
   return { ...steering(link, newKey), ...looking(link), ...httpState(link), close: async () => link.close() };
 }
 
-type Steering = "submit" | "extend" | "pause" | "resume" | "cancel" | "retry" | "discard" | "rerun";
+type Steering = "submit" | "extend" | "pause" | "resume" | "cancel" | "retry" | "discard" | "rerun" | "editExecution";
 
 function steering(link: HttpLink, newKey: () => string): Pick<PublicBroker, Steering | "pausePool" | "resumePool"> {
   const of = (executionId: string): { readonly params: { readonly executionId: string } } => ({
@@ -107,6 +109,13 @@ function steering(link: HttpLink, newKey: () => string): Pick<PublicBroker, Stee
         body: { task },
       });
       return { reset, execution: asView(execution) };
+    },
+    editExecution: async ({ executionId, edits, apply, version, editId = `auto-${newKey()}` }) => {
+      const how = { ...of(executionId), query: TEXTS };
+      const { execution, ...edited } = apply
+        ? await link.call(EDIT_OPERATIONS.applyEdit, { ...how, body: asBody({ edits, version, editId }) })
+        : await link.call(EDIT_OPERATIONS.previewEdit, { ...how, body: asBody({ edits }) });
+      return { ...edited, execution: asView(execution) };
     },
     pausePool: ({ pool }) => link.call(POOL_OPERATIONS.pausePool, { params: { pool } }),
     resumePool: ({ pool }) => link.call(POOL_OPERATIONS.resumePool, { params: { pool } }),

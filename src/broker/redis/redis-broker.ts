@@ -19,6 +19,7 @@ import { ALL_POOLS, FROM_NOW } from "../contract.ts";
 import type * as contract from "../contract.ts";
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from "../settings.ts";
 import { Duties } from "./duties.ts";
+import { editExecution } from "./edits.ts";
 import { Listings } from "./listings.ts";
 import { Lookups } from "./lookups.ts";
 import { Replays } from "./replays.ts";
@@ -170,6 +171,13 @@ export class RedisBroker implements contract.Broker {
     this.#checkOpen();
     const reset = await this.#replays.rerun(params);
     return { reset, execution: await this.#lookups.execution(params.executionId) };
+  }
+
+  async editExecution(params: contract.EditParams): Promise<contract.EditReply> {
+    this.#checkOpen();
+    const options = { spread: this.#spread, settings: this.#settings, newId: this.#newId };
+    const edited = await editExecution(options, params);
+    return { ...edited, execution: await this.#lookups.execution(params.executionId) };
   }
 
   // ── Working ─────────────────────────────────────────────────────────────────────────────────

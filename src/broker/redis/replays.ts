@@ -107,6 +107,8 @@ function refuseRerun(code: Reply | undefined, { executionId, task }: RerunParams
       throw new HoldfastError("TASK_UNKNOWN", { execution: executionId, task });
     case "ARRAY":
       throw refusedTask(task, "is an array; its items can be retried when they have failed");
+    case "REMOVED":
+      throw refusedTask(task, "was removed from its execution");
     case "HELD_UP":
       throw refusedTask(task, "comes after a task that has failed; retry or rerun that one");
     default:

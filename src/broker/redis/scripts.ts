@@ -32,6 +32,7 @@ const SCRIPT_NAMES = [
   "doctor-state",
   "doctor-tasks",
   "doctor-verifications",
+  "edit",
   "explain-task",
   "extend",
   "give-back",
@@ -95,7 +96,7 @@ const INCLUDE = /^-- @include lib\/([\w-]+)\n/gm;
 /** The part that all others stand on: it is there at once, the others when they are first used. */
 const BASE = "shard";
 /** New work and new state are refused by a server whose memory is full; everything else goes on. */
-const REFUSED_WITHOUT_MEMORY: readonly ScriptName[] = ["submit", "extend", "value-write", "checkpoint-save"];
+const REFUSED_WITHOUT_MEMORY: readonly ScriptName[] = ["submit", "extend", "edit", "value-write", "checkpoint-save"];
 /** They write nothing, and so no server refuses them. */
 const READS: readonly ScriptName[] = [
   "checkpoint-list",

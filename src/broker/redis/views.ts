@@ -112,6 +112,7 @@ interface TryRecord {
   readonly notBefore?: number;
   readonly at?: number;
   readonly last?: number;
+  readonly as?: string;
   readonly failure?: Failure;
 }
 
@@ -176,6 +177,7 @@ export function separateTask(row: readonly string[], { executionId, hasEnded, gr
     ...(state === "scheduled" && tried?.notBefore !== undefined ? { notBefore: tried.notBefore } : {}),
     ...(stored === "completed" ? { result: resultOf(record) } : {}),
     ...(tried?.failure === undefined ? {} : { lastFailure: tried.failure }),
+    ...(tried?.as === "removed" ? { removed: true } : {}),
   };
 }
 

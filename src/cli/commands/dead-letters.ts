@@ -1,4 +1,5 @@
-import { MAX_LETTERS_PER_CALL, type LetterView } from "../../api/operations/dead-letters.ts";
+import type { LetterView } from "../../api/operations/dead-letters.ts";
+import { MAX_LETTERS_PER_CALL } from "../../broker/limits.ts";
 import { MAX_PAGE } from "../../broker/limits.ts";
 import { FAILURE_CLASSES, type FailureClass } from "../../core/failure.ts";
 import { HoldfastError } from "../../errors/index.ts";
@@ -115,7 +116,7 @@ async function queryOf(context: CliContext, client: Client, flags: FilterFlags):
 async function list(context: CliContext, flags: ListFlags): Promise<number> {
   const { out, clock } = context;
   const page = await withBroker(context, flags, async (opened) =>
-    firstLetters(letterKeeper(opened), await queryOf(context, opened.client, flags), flags.limit),
+    firstLetters(await letterKeeper(opened), await queryOf(context, opened.client, flags), flags.limit),
   );
   if (flags.json === true) out.raw(`${JSON.stringify(page, null, 2)}\n`);
   else if (page.letters.length === 0) out.print(...sentence(out, "There are no such dead letters."));
@@ -180,7 +181,7 @@ async function resolve(client: Client, id: string): Promise<LetterName> {
 async function show(context: CliContext, id: string, flags: CommonFlags): Promise<number> {
   const { out } = context;
   const letter = await withBroker(context, flags, async (opened) =>
-    letterKeeper(opened).show(await resolve(opened.client, id)),
+    (await letterKeeper(opened)).show(await resolve(opened.client, id)),
   );
   if (flags.json === true) out.raw(`${JSON.stringify(letter, null, 2)}\n`);
   else out.print(...factLines(out, letterFacts(letter, context.clock.now())));
@@ -240,7 +241,7 @@ function requireChoice({ ids, flags, verb }: ActParams): void {
 
 async function handle(context: CliContext, opened: OpenedBroker, params: ActParams): Promise<Omit<Handled, "next">> {
   const { client } = opened;
-  const keeper = letterKeeper(opened);
+  const keeper = await letterKeeper(opened);
   const limit = MAX_LETTERS_PER_CALL;
   if (params.ids.length > 0) {
     const names = await Promise.all(params.ids.map((id) => resolve(client, id)));

@@ -33,7 +33,7 @@ the workers are killed at once; what was committed is kept all the same.
 Examples:
   holdfast run sweep.ts
   holdfast run sweep.ts --workers 4 --concurrency 2 --json report.json
-  holdfast run sweep.ts --broker ws://10.0.0.5:7420 --detach
+  holdfast run sweep.ts --broker http://10.0.0.5:7420 --detach
 
 Exits with 0 when everything completed, with 1 when something failed for good.`;
 

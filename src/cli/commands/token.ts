@@ -1,5 +1,4 @@
 import { type Role, ROLES } from "../../api/operation.ts";
-import { newTokenSchema } from "../../api/operations/tokens.ts";
 import { HoldfastError } from "../../errors/index.ts";
 import type { MadeToken, NewToken, TokenView } from "../../server/access/token-store.ts";
 import { parseDurationMs } from "../../util/units.ts";
@@ -70,14 +69,15 @@ export function defineToken(program: HoldfastCommand, host: CommandHost): void {
 
 async function create(context: CliContext, flags: CreateFlags): Promise<number> {
   const { out } = context;
-  const wanted = wantedToken(flags);
+  const wanted = await wantedToken(flags);
   const made = await withTokens(context, flags, (keeper) => keeper.create(wanted));
   if (flags.json === true) out.raw(`${JSON.stringify(made, null, 2)}\n`);
   else out.print(...madeLines(context, made));
   return 0;
 }
 
-function wantedToken(flags: CreateFlags): Omit<NewToken, "createdBy"> {
+async function wantedToken(flags: CreateFlags): Promise<Omit<NewToken, "createdBy">> {
+  const { newTokenSchema } = await import("../../api/operations/tokens.ts");
   const { role = missing("--role", "<role>"), name = missing("--name", "<name>") } = flags;
   if (flags.pools !== undefined && role !== "worker") {
     throw new HoldfastError("INVALID_OPTION", {

@@ -30,6 +30,7 @@ export function defineUp(program: HoldfastCommand, host: CommandHost): void {
     .addOption(settingOption("concurrency", "count"))
     .addOption(settingOption("pools", "names"))
     .addOption(settingOption("capabilities", "names"))
+    .addOption(settingOption("jobs", "file"))
     .addOption(settingOption("broker", "address"));
   for (const option of serverOptions()) command.addOption(option);
   command.addHelpText("after", HELP).action(async ({ workers, server, ...settings }: UpFlags) => {

@@ -1,10 +1,9 @@
-import { WHY_OPERATIONS } from "../../api/operations/why.ts";
 import type { Broker } from "../../broker/contract.ts";
 import type { HttpLink } from "../../broker/http/http-link.ts";
 import { MAX_TASKS_PER_EXECUTION } from "../../broker/limits.ts";
 import type { Reason, Why } from "../../core/why.ts";
 import { HoldfastError } from "../../errors/index.ts";
-import { type Explained, explainTask, type ExplainParts, type Survey, surveyExecution } from "../../server/explain.ts";
+import type { Explained, ExplainParts, Survey } from "../../server/explain.ts";
 import { Throughput } from "../../server/throughput.ts";
 import { silentLogger } from "../../telemetry/log.ts";
 import { sleep } from "../../util/clock.ts";
@@ -57,9 +56,9 @@ async function tellWhy(context: CliContext, { id, task, flags }: Asked): Promise
     if (link !== undefined) return askServer(link, executionId, task);
     if (store === undefined)
       throw new HoldfastError("INTERNAL", { problem: "neither a store nor a server was opened" });
-    return task === undefined
-      ? surveyExecution(partsOf(context, store), executionId)
-      : explain(context, store, { executionId, task });
+    if (task !== undefined) return explain(context, store, { executionId, task });
+    const { surveyExecution } = await import("../../server/explain.ts");
+    return surveyExecution(partsOf(context, store), executionId);
   });
   if (flags.json === true) out.raw(`${JSON.stringify(found, null, 2)}\n`);
   else out.print(...("why" in found ? taskLines(out, found.why) : surveyLines(out, found)));
@@ -67,7 +66,8 @@ async function tellWhy(context: CliContext, { id, task, flags }: Asked): Promise
 }
 
 /** A server measures how fast its pools are all the time. */
-function askServer(link: HttpLink, executionId: string, task: number | undefined): Promise<Explained | Survey> {
+async function askServer(link: HttpLink, executionId: string, task: number | undefined): Promise<Explained | Survey> {
+  const { WHY_OPERATIONS } = await import("../../api/operations/why.ts");
   return task === undefined
     ? link.call(WHY_OPERATIONS.explainExecution, { params: { executionId } })
     : link.call(WHY_OPERATIONS.explainTask, { params: { executionId, task: String(task) } });
@@ -83,6 +83,7 @@ async function explain(
   broker: Broker,
   { executionId, task }: { readonly executionId: string; readonly task: number },
 ): Promise<Explained> {
+  const { explainTask } = await import("../../server/explain.ts");
   const first = await explainTask(partsOf(context, broker), executionId, task);
   if (first.why.code !== "slots-busy" && first.why.code !== "in-line") return first;
   const { clock, interrupts } = context;
@@ -106,7 +107,7 @@ function reasonLines(out: Screen, { sentence: text, startsWhen }: Reason): strin
 
 function surveyLines(out: Screen, { executionId, state, looked, more, reasons }: Survey): string[] {
   if (reasons.length === 0) return sentence(out, `Execution ${executionId} is ${state}; none of its tasks waits.`);
-  const heading = `${counted(looked, "task")} of execution ${executionId} (${state})${more ? ", and more like them," : ""} do not run:`;
+  const heading = `${counted(looked, "task")} of execution ${executionId} (${state})${more ? ", and more like them," : ""} ${looked === 1 && !more ? "does" : "do"} not run:`;
   return [
     ...sentence(out, heading),
     ...reasons.flatMap(({ tasks, examples, why }) => [

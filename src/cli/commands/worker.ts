@@ -13,6 +13,7 @@ interface WorkerFlags {
   readonly concurrency?: string;
   readonly pools?: string;
   readonly capabilities?: string;
+  readonly jobs?: string;
   readonly prefetch?: string;
   readonly idleExitMs?: string;
   readonly memoryLimitMb?: string;
@@ -21,15 +22,15 @@ interface WorkerFlags {
 
 const HELP = `
 A folder means the broker that a \`holdfast up\` or \`holdfast run\` keeps open there.
-The token of a broker elsewhere is read from HOLDFAST_TOKEN, the password of a
-Redis from REDIS_PASSWORD.
+The token for a server is read from HOLDFAST_TOKEN, the password of a Redis from
+REDIS_PASSWORD.
 
 The first Ctrl-C lets what runs finish; the second hands it back; the third ends
 the process at once, and the broker gives its work to others.
 
 Examples:
   holdfast worker
-  HOLDFAST_TOKEN=… holdfast worker --broker ws://10.0.0.5:7420 --concurrency 4
+  HOLDFAST_TOKEN=… holdfast worker --broker http://10.0.0.5:7420 --concurrency 4
   REDIS_PASSWORD=… holdfast worker --broker redis://10.0.0.6:6379
   holdfast worker --pools gpu --capabilities cpu,gpu --idle-exit-ms 3m`;
 
@@ -41,6 +42,7 @@ export function defineWorker(program: HoldfastCommand, host: CommandHost): void 
     .addOption(settingOption("concurrency", "count"))
     .addOption(settingOption("pools", "names"))
     .addOption(settingOption("capabilities", "names"))
+    .addOption(settingOption("jobs", "file"))
     .addOption(settingOption("prefetch", "count"))
     .addOption(settingOption("idleExitMs", "time"))
     .addOption(settingOption("memoryLimitMb", "megabytes"))

@@ -20,6 +20,6 @@ export async function findSession(broker: Broker, worker: string): Promise<Sessi
   return found;
 }
 
-export function isLater(one: SessionView, other: SessionView): boolean {
+function isLater(one: SessionView, other: SessionView): boolean {
   return one.openedAt === other.openedAt ? one.session > other.session : one.openedAt > other.openedAt;
 }

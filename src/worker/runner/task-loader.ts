@@ -6,7 +6,7 @@
  * which bring in the validation of what users write: so a runner starts quickly.
  */
 import type { Aggregator, ReduceSpec } from "../../core/aggregate.ts";
-import type { ArraySource, FunctionHandler } from "../../core/handler.ts";
+import type { ArraySource, FunctionHandler, JobHandler } from "../../core/handler.ts";
 import type { CompiledSpace, SpaceSpec } from "../../core/space.ts";
 import { HoldfastError } from "../../errors/index.ts";
 import { isTaskDefinition, type TaskDefinition } from "../../sdk/task.ts";
@@ -74,7 +74,11 @@ export class LoadedSpec {
 }
 
 function readHandler(text: string): FunctionHandler {
-  const handler = JSON.parse(text) as FunctionHandler | { readonly kind: string };
+  const handler = JSON.parse(text) as FunctionHandler | JobHandler | { readonly kind: string };
+  if (handler.kind === "job" && "type" in handler) {
+    const problem = "it is known by its type only; start the worker with --jobs and the module that has its task";
+    throw new HoldfastError("MODULE_NOT_LOADED", { module: `job ${handler.type}`, problem });
+  }
   if (handler.kind !== "function" || !("module" in handler)) {
     throw new HoldfastError("INTERNAL", { problem: `this runner knows no handler of kind ${handler.kind}` });
   }

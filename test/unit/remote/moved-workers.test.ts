@@ -56,7 +56,7 @@ async function makeWorld(store: (typeof STORES)[number]): Promise<World> {
       const { sessions } = await broker.listSessions({ limit: 10 });
       const [only] = sessions;
       assert.ok(only !== undefined && sessions.length === 1);
-      return { state: only.state, silentForMs: clock.now() - only.lastSeenAt, held: only.held };
+      return { state: only.state, silentForMs: clock.now() - only.lastSeenAt, held: only.leases };
     },
   };
 }
@@ -107,8 +107,8 @@ async function goOnElsewhere({ other }: World, { session }: Worker, held: readon
   await ask(client, 1, "reconcile", { session, held: refs });
 }
 
-async function hasState(world: World, state: string): Promise<void> {
-  for (;;) if ((await world.view()).state === state) return;
+async function until(world: World, holds: (view: Awaited<ReturnType<World["view"]>>) => boolean): Promise<void> {
+  while (!holds(await world.view())) await world.clock.advance(0);
 }
 
 async function lostAttempts({ broker }: World, executionId: string): Promise<readonly [number, number]> {
@@ -145,21 +145,33 @@ for (const store of STORES) {
     await world.clock.advance(GRACE_MS - 1);
     assert.equal((await world.view()).state, "live");
     await world.clock.advance(1);
-    await hasState(world, "lost");
+    await until(world, ({ state }) => state === "lost");
     assert.deepEqual(await lostAttempts(world, executionId), [1, 1]);
   });
 
-  test(`${store}: a claim that waits gives no sign of life for a worker whose connection is gone`, async () => {
+  test(`${store}: a dead worker whose claim was waiting is lost after the grace time, too`, async () => {
     const world = await makeWorld(store);
     const worker = await join(world);
-    worker.client.send([2, 1, "claim", { session: worker.session, max: 1, waitMs: 60_000 }]);
-    await world.clock.advance(400);
-    const { silentForMs } = await world.view();
-    assert.ok(silentForMs >= 400, "the claim waits since then");
+    worker.client.send([2, 1, "claim", { session: worker.session, max: 1, waitMs: 30_000 }]);
+    // The host has asked again meanwhile.
+    await world.clock.advance(900);
+    await until(world, ({ silentForMs }) => silentForMs < 500);
     await cut(world, worker);
-    // Over the end of a slice of the wait.
     await world.clock.advance(GRACE_MS);
-    await hasState(world, "lost");
+    await until(world, ({ state }) => state === "lost");
+  });
+
+  test(`${store}: a claim that waits for one who has moved is no sign of life after that of the other host`, async () => {
+    const world = await makeWorld(store);
+    const worker = await join(world);
+    worker.client.send([2, 1, "claim", { session: worker.session, max: 1, waitMs: 30_000 }]);
+    await world.clock.advance(350);
+    await cut(world, worker);
+    await world.clock.advance(20);
+    await goOnElsewhere(world, worker, []);
+    await world.clock.advance(GRACE_MS);
+    const { state, silentForMs } = await world.view();
+    assert.deepEqual([state, silentForMs], ["live", GRACE_MS]);
   });
 
   test(`${store}: what never reached a dead worker goes back uncounted, and does not make it look alive`, async () => {
@@ -167,13 +179,13 @@ for (const store of STORES) {
     const executionId = await submit(world, 1);
     const worker = await join(world);
     await ask(worker.client, 2, "claim", { session: worker.session, max: 1, waitMs: 0 });
-    worker.client.send([3, 2, "claim", { session: worker.session, max: 1, waitMs: 60_000 }]);
+    worker.client.send([3, 2, "claim", { session: worker.session, max: 1, waitMs: 30_000 }]);
     await world.clock.advance(100);
     await cut(world, worker);
     const second = await submit(world, 1);
-    while ((await world.view()).held < 2) await world.clock.advance(0);
+    await until(world, ({ held }) => held === 2);
     await world.clock.advance(GRACE_MS);
-    await hasState(world, "lost");
+    await until(world, ({ state }) => state === "lost");
     assert.deepEqual(
       [await lostAttempts(world, executionId), await lostAttempts(world, second)],
       [
@@ -186,15 +198,15 @@ for (const store of STORES) {
   test(`${store}: what a host could not deliver goes back, and the worker that has moved lives on`, async () => {
     const world = await makeWorld(store);
     const worker = await join(world);
-    worker.client.send([2, 1, "claim", { session: worker.session, max: 1, waitMs: 60_000 }]);
+    worker.client.send([2, 1, "claim", { session: worker.session, max: 1, waitMs: 30_000 }]);
     await world.clock.advance(100);
     await cut(world, worker);
     await world.clock.advance(20);
     await goOnElsewhere(world, worker, []);
     const executionId = await submit(world, 1);
-    while ((await world.view()).held < 1) await world.clock.advance(0);
+    await until(world, ({ held }) => held === 1);
     await world.clock.advance(GRACE_MS);
-    while ((await world.view()).held > 0) await world.clock.advance(0);
+    await until(world, ({ held }) => held === 0);
     assert.equal((await world.view()).state, "live");
     assert.deepEqual(await lostAttempts(world, executionId), [0, 1]);
   });

@@ -28,7 +28,7 @@ local OWN = { meta = true, feed = true, executions = true, live = true, keys = t
 -- with its end.
 local KEPT = { results = true, values = true, tries = true, events = true, commits = true, attempts = true, letters = true,
   groups = true, report = true, disagreements = true, group = true, inputs = true, discarded = true, retaken = true,
-  children = true }
+  children = true, edits = true }
 local WAITING = { blocked = true, waits = true, later = true, stopped = true, queue = true, again = true, chunks = true,
   ranges = true }
 local OPEN = { verifications = true, copied = true, running = true, lanes = true }

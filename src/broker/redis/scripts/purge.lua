@@ -11,7 +11,7 @@ local limit = tonumber(ARGV[3])
 local handled = 0
 local PARTS = { 'results', 'values', 'tries', 'events', 'commits', 'attempts', 'letters', 'groups', 'report',
   'disagreements', 'inputs', 'discarded', 'retaken', 'stopped', 'blocked', 'waits', 'children', 'later', 'verifications',
-  'copied', 'running' }
+  'copied', 'running', 'edits' }
 
 -- True when nothing of it is left.
 local function purgeExecution(id)

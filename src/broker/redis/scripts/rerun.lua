@@ -4,7 +4,7 @@
 -- ARGV      [1] now (ms or ''), [2] random, [3] execution, [4] task, [5] most tasks of one call, [6] the last task of the call
 --           before ('' in the first)
 -- Returns   { 'ok', tasks that will be run again, the last one looked at ('' at the end) }, { 'EXECUTION_NOT_FOUND' }, { 'EXECUTION_CANCELLED' },
---           { 'INPUTS_NOT_KEPT' }, { 'TASK_UNKNOWN' }, { 'ARRAY' } or { 'HELD_UP' } by a dead letter
+--           { 'INPUTS_NOT_KEPT' }, { 'TASK_UNKNOWN' }, { 'ARRAY' }, { 'REMOVED' } or { 'HELD_UP' } by a dead letter
 -- Invariant Parents are taken back before their children, so that each child finds the state that its parents have now.
 
 -- @include lib/shard
@@ -40,6 +40,9 @@ end
 local _, parents = replaying.inputOf(execution, task)
 local _, isHeldUp = replaying.openParents(execution, parents)
 local isFirst = ARGV[6] == ''
+if isFirst and replaying.isRemoved(call('HGET', execution.key .. ':tries', int(task)) or '') then
+  return { 'REMOVED' }
+end
 if isFirst and isHeldUp then
   return { 'HELD_UP' }
 end

@@ -247,20 +247,26 @@ function books.isOver(failed, maxFailures, forgiven)
   return maxFailures and new > 0 and new >= tonumber(maxFailures)
 end
 
+-- How an execution ends when nothing is left to do. What was skipped without any failure was removed, or came after what
+-- was: a person wanted it so.
+function books.endOf(failed)
+  return failed > 0 and 'failed' or 'completed'
+end
+
 local function settleOne(execution)
   local isBusy = (execution.running or 0) > 0 or (execution.queued or 0) > 0
   if execution.isEnded or (isBusy and not execution.hasFailures) then
     return
   end
   local row = call(
-    'HMGET', execution.key, 'queued', 'running', 'scheduled', 'blocked', 'failed', 'skipped', 'open', 'maxFailures',
-    'verifying', 'forgiven'
+    'HMGET', execution.key, 'queued', 'running', 'scheduled', 'blocked', 'failed', 'open', 'maxFailures', 'verifying',
+    'forgiven'
   )
   local failed = count(row[5])
-  if books.isOver(failed, row[8], row[10]) then
+  if books.isOver(failed, row[7], row[9]) then
     books.finish(execution, 'failed', failed .. ' dead letters')
-  elseif row[7] ~= '1' and count(row[1]) + count(row[2]) + count(row[3]) + count(row[4]) + count(row[9]) == 0 then
-    books.finish(execution, failed + count(row[6]) > 0 and 'failed' or 'completed')
+  elseif row[6] ~= '1' and count(row[1]) + count(row[2]) + count(row[3]) + count(row[4]) + count(row[8]) == 0 then
+    books.finish(execution, books.endOf(failed))
   end
 end
 

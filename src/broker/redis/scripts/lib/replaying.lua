@@ -157,9 +157,14 @@ function replaying.block(group, task, content, open)
   leases.noteTry({ group = group, task = task }, { state = 'blocked', attempt = content.attempt, failures = 0, losses = 0 })
 end
 
+-- Whether a task was skipped because a person removed it, by its try. In texts of users quotes are escaped.
+function replaying.isRemoved(try)
+  return string.find(try, '"as":"removed"', 1, true) ~= nil
+end
+
 local function isSkipped(execution, task)
   local known = call('HGET', execution.key .. ':tries', int(task))
-  return known and string.match(known, '"state":"(%a+)"') == 'skipped'
+  return known and string.match(known, '"state":"(%a+)"') == 'skipped' and not replaying.isRemoved(known)
 end
 
 -- Whether none of a skipped task's parents is dead, once those in `alive` are not.

@@ -147,8 +147,16 @@ local function move(place, target)
   end
 end
 
+-- What the place has is given up; its attempts so far, where they are known from that.
+function undoing.giveUp(place)
+  return give[place.state](place)
+end
+
 -- Whether the task will be run again.
 local function reset(place)
+  if replaying.isRemoved(place.try) then
+    return false
+  end
   local content = {}
   content.input, content.parents = replaying.inputOf(place.execution, place.task)
   if place.state == 'vanished' or not content.input then
@@ -168,19 +176,26 @@ local function reset(place)
   return target ~= 'skipped'
 end
 
+-- Calls `visit` with the place of each of the tasks, which are in ascending order.
+function undoing.each(execution, tasks, visit)
+  local at = 1
+  while at <= #tasks do
+    local group, facts, beyond = factsFrom(execution, tasks, at)
+    for one = at, beyond - 1 do
+      visit(placeOf(group, tasks[one], facts))
+    end
+    at = beyond
+  end
+end
+
 -- How many of the tasks, in ascending order, will be run again.
 function undoing.reset(execution, tasks)
   local told = count(call('HGET', execution.key, 'told'))
   call('HSET', execution.key, 'reran', '1')
-  local total, at = 0, 1
-  while at <= #tasks do
-    local group, facts, beyond = factsFrom(execution, tasks, at)
-    for one = at, beyond - 1 do
-      local place = placeOf(group, tasks[one], facts)
-      place.told = told
-      total = total + (reset(place) and 1 or 0)
-    end
-    at = beyond
-  end
+  local total = 0
+  undoing.each(execution, tasks, function(place)
+    place.told = told
+    total = total + (reset(place) and 1 or 0)
+  end)
   return total
 end
