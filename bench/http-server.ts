@@ -1,4 +1,4 @@
-/** A server of the bench's own, in a process of its own, before a store that is new. */
+/** A server of the bench's own, in a process of its own, before a store that is new; or one that does nothing (`bare`). */
 import { siblingModule } from "../src/util/sibling-module.ts";
 import { Child } from "./child.ts";
 import type { Store } from "./fleet.ts";
@@ -15,14 +15,15 @@ export interface HttpServer {
 
 export async function withHttpServer<Result>(
   context: BenchContext,
-  store: Store,
+  store: Store | "bare",
   action: (server: HttpServer) => Promise<Result>,
 ): Promise<Result> {
   const redis = store === "redis" ? await RedisServer.start("everysec", context.folder()) : undefined;
   const child = new Child(siblingModule(import.meta.url, "./processes/http-server"));
   try {
     const place = redis === undefined ? {} : { redis: { host: redis.host, port: redis.port } };
-    const start: ServerRequest = { kind: "start", folder: context.folder(), ...place };
+    const start: ServerRequest =
+      store === "bare" ? { kind: "start-bare" } : { kind: "start", folder: context.folder(), ...place };
     const { url } = await child.ask<{ readonly url: string }>(start);
     return await action({
       url,

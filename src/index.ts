@@ -42,6 +42,8 @@ export { type ErrorCode, HoldfastError } from "./errors/index.ts";
 export { batch, type BatchOptions } from "./sdk/batch.ts";
 export type { Client, ListOptions } from "./sdk/client.ts";
 export type { Definition, ExecutionOptions } from "./sdk/definition.ts";
+export type { EditChanges } from "./broker/contract.ts";
+export type { EditOptions, ExecutionEdit } from "./sdk/edit.ts";
 export type {
   AggregateOptions,
   EventsOptions,

@@ -76,37 +76,47 @@ async function stateRun(url: string, store: Store, pauseMs: number): Promise<Sam
 }
 
 const WORKERS = 1_000;
-const HEARTBEAT_MS = 1_000;
-const HEARTBEATS = 20;
+const BARE_HEARTBEAT_MS = 2_000;
+const HEARTBEATS = 10;
+const REGISTERED_AT_ONCE = 50;
 
 export const httpHeartbeats: Measure = {
   name: "http-heartbeats",
   about:
-    "Processor time of a server with 1,000 HTTP workers that send a heartbeat each second, each over its own connection.",
+    "Processor time of a server with 1,000 HTTP workers that send heartbeats as often as it asks for, each over its own connection; and of a server that does nothing else.",
   rounds: 3,
   round: async (context) => {
     const samples: Sample[] = [];
-    for (const store of STORES) {
+    for (const store of [...STORES, "bare"] as const) {
       samples.push(...(await withHttpServer(context, store, (server) => heartbeatRun(server, store))));
     }
     return samples;
   },
 };
 
-async function heartbeatRun(server: HttpServer, store: Store): Promise<Sample[]> {
+async function heartbeatRun(server: HttpServer, store: Store | "bare"): Promise<Sample[]> {
   const connections: HttpConnection[] = [];
-  for (let no = 0; no < WORKERS; no += 1) {
+  /** As the server asks for; the bare one is asked as often. */
+  let heartbeatMs = BARE_HEARTBEAT_MS;
+  const register = async (no: number): Promise<void> => {
     const connection = await HttpConnection.open(server.url);
     const worker = { workerId: `worker-${no}`, hostname: "bench", capabilities: ["cpu"], maxConcurrency: 4 };
-    await connection.ask("POST", `${API}/workers/register`, worker);
-    connections.push(connection);
+    const told = JSON.parse(await connection.ask("POST", `${API}/workers/register`, worker)) as {
+      heartbeatMs?: number;
+    };
+    heartbeatMs = told.heartbeatMs ?? heartbeatMs;
+    connections[no] = connection;
+  };
+  // In groups, so that the first is not silent for too long when the last has come.
+  for (let first = 0; first < WORKERS; first += REGISTERED_AT_ONCE) {
+    await Promise.all(Array.from({ length: REGISTERED_AT_ONCE }, (_, at) => register(first + at)));
   }
   const before = { ...(await server.usage()), store: await server.storeProcessorUs(), at: nowMs() };
   const tookMs: number[] = [];
   const beat = async (connection: HttpConnection, no: number): Promise<void> => {
-    const first = before.at + (no / WORKERS) * HEARTBEAT_MS;
+    const first = before.at + (no / WORKERS) * heartbeatMs;
     for (let beats = 0; beats < HEARTBEATS; beats += 1) {
-      await delay(Math.max(0, first + beats * HEARTBEAT_MS - nowMs()));
+      await delay(Math.max(0, first + beats * heartbeatMs - nowMs()));
       const from = nowMs();
       await connection.ask("POST", `${API}/workers/worker-${no}/heartbeat`, { currentLoad: 0 });
       tookMs.push(nowMs() - from);
@@ -116,9 +126,9 @@ async function heartbeatRun(server: HttpServer, store: Store): Promise<Sample[]>
   const after = { ...(await server.usage()), store: await server.storeProcessorUs(), at: nowMs() };
   for (const connection of connections) connection.close();
   const share = (usedUs: number): number => (100 * usedUs) / (1_000 * (after.at - before.at));
-  const setting = `${store}, 1,000 workers, a heartbeat each second`;
+  const setting = `${store === "bare" ? "" : `${store}, `}1,000 workers, a heartbeat every ${heartbeatMs / 1_000} s each`;
   const row = (what: string, unit: string, value: number): Sample => ({
-    system: "holdfast",
+    system: store === "bare" ? "bare node:http" : "holdfast",
     setting: `${setting}: ${what}`,
     unit,
     value,

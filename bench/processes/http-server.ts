@@ -1,4 +1,7 @@
 /** A server before a store, as `holdfast server` starts it. Answers where it is, and what it has used. */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { openServer } from "../../src/app/open-server.ts";
 import { loadSettings } from "../../src/config/index.ts";
 import { silentLogger } from "../../src/telemetry/log.ts";
@@ -8,6 +11,7 @@ import { openRedis } from "../peers/open-redis.ts";
 import type { RedisPlace } from "../peers/peer.ts";
 
 export type ServerRequest =
+  | { readonly kind: "start-bare" }
   | { readonly kind: "start"; readonly folder: string; readonly redis?: RedisPlace }
   | { readonly kind: "usage" };
 
@@ -15,6 +19,27 @@ export interface ServerUsage {
   /** Processor time so far, microseconds. */
   readonly processorUs: number;
   readonly residentBytes: number;
+}
+
+/** Reads a JSON body and answers with one: what any server does at least. */
+async function startBare(): Promise<{ readonly url: string }> {
+  const server = createServer((incoming, response) => {
+    let text = "";
+    incoming.setEncoding("utf8");
+    incoming.on("data", (part: string) => (text += part));
+    incoming.on("end", () => {
+      const answer = JSON.stringify({ success: true, told: JSON.parse(text) as unknown, cancel: [], drain: false });
+      response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(answer) });
+      response.end(answer);
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  close = async () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
 let close = (): Promise<void> => Promise.resolve();
@@ -26,6 +51,7 @@ serveRequests(
       const { user, system } = process.cpuUsage();
       return { processorUs: user + system, residentBytes: process.memoryUsage.rss() };
     }
+    if (request.kind === "start-bare") return startBare();
     const { folder, redis } = request;
     const broker = redis === undefined ? await openBroker(folder) : await openRedis(redis);
     const flags = { broker: folder, listenPort: 0, auditLog: "-", requestsPerSecond: 0 };

@@ -4,6 +4,7 @@ import { defineCancel } from "./commands/cancel.ts";
 import { defineDeadLetters } from "./commands/dead-letters.ts";
 import { defineDemo } from "./commands/demo.ts";
 import { defineDoctor } from "./commands/doctor.ts";
+import { defineEdit } from "./commands/edit.ts";
 import { defineList } from "./commands/list.ts";
 import { definePause } from "./commands/pause.ts";
 import { definePools } from "./commands/pools.ts";
@@ -46,6 +47,7 @@ const COMMANDS = [
   defineCancel,
   definePause,
   defineResume,
+  defineEdit,
   defineWhy,
   defineDeadLetters,
   definePools,

@@ -132,8 +132,15 @@ function joinFacts(settings: Settings, target: RedisTarget | undefined, server: 
   const token = server?.needsToken === true ? "HOLDFAST_TOKEN=… " : "";
   return [
     ["Run", "holdfast run FILE (in this folder)"],
-    ...(server === undefined ? [] : [["Add a worker", `${token}holdfast worker --broker ${server.url}`] as const]),
+    ...(server === undefined
+      ? []
+      : [["Add a worker", `${token}holdfast worker --broker ${urlElsewhere(server)}`] as const]),
   ];
+}
+
+/** As others reach it: where it listens on every interface, they must know a name of this machine. */
+function urlElsewhere({ url }: OpenedServer): string {
+  return url.replace(/\/\/(?:0\.0\.0\.0|\[::\])(?=:)/, "//HOST");
 }
 
 /** What the address does not say and others must know as well. */

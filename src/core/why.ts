@@ -38,7 +38,11 @@ function obstacles(params: WhyParams): readonly Obstacle[] {
     case "cancelled":
     case "skipped":
       return [
-        { code: "ended", state: task.state, parents: task.state === "skipped" && task.removed !== true ? waitsFor : [] },
+        {
+          code: "ended",
+          state: task.state,
+          parents: task.state === "skipped" && task.removed !== true ? waitsFor : [],
+        },
         ...deadItems(task),
       ];
     case "failed":

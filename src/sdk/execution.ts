@@ -12,6 +12,7 @@ import { isExecutionEnded } from "../core/states.ts";
 import { HoldfastError } from "../errors/index.ts";
 import type { Clock } from "../util/clock.ts";
 import type { ExecutionReader } from "./definition.ts";
+import { type EditOptions, ExecutionEdit, toEdits } from "./edit.ts";
 import { followEvents, followResults, untilEnded } from "./follow.ts";
 import { type ExecutionStatus, type Progress, toStatus, watchProgress } from "./progress.ts";
 import { findReducers } from "./reducer.ts";
@@ -240,6 +241,29 @@ export class Execution<Point = unknown, Value = unknown, Aggregate = unknown> {
       letters: letters.map(({ task, start }) => ({ task, ...(start === undefined ? {} : { start }) })),
     });
     return { retried: changed };
+  }
+
+  /**
+   * What an edit of the execution would do now; `apply` does it. Tasks of a batch are numbered like its
+   * inputs; added ones get the numbers from `changes.firstAdded` on, and are results without a point.
+   *
+   * @throws HoldfastError INVALID_OPTION, EXECUTION_ENDED, TASK_UNKNOWN, QUEUE_FULL.
+   * @example
+   * const edit = await execution.edit({ add: batch(resize, late), remove: [7], priority: "deployment" });
+   * if (edit.changes.ends === undefined) await edit.apply();
+   */
+  async edit(options: EditOptions): Promise<ExecutionEdit> {
+    const edits = await toEdits(options);
+    const reply = await this.#broker.editExecution({ executionId: this.id, edits, apply: false });
+    // Their numbers would be those of its points.
+    if (options.add !== undefined && reply.execution.kind === "sweep") {
+      throw new HoldfastError("INVALID_OPTION", {
+        option: "add",
+        value: "given for a sweep",
+        expected: "an execution of separate tasks",
+      });
+    }
+    return new ExecutionEdit(this.#broker, edits, reply);
   }
 
   /**

@@ -90,7 +90,7 @@ function makeApp(options: ServerOptions, parts: ServerParts, limits: ServerLimit
     // A backstop behind the time that a body has.
     requestTimeout: limits.headersTimeoutMs + 2 * limits.bodyTimeoutMs,
     keepAliveTimeout: limits.keepAliveMs,
-    genReqId: () => parts.newId(),
+    genReqId: requestIds(parts.newId()),
     exposeHeadRoutes: false,
     return503OnClosing: false,
     forceCloseConnections: "idle",
@@ -120,6 +120,15 @@ function makeApp(options: ServerOptions, parts: ServerParts, limits: ServerLimit
   }) as unknown as FastifyInstance;
   app.server.maxConnections = limits.maxConnections;
   return app;
+}
+
+/** Ids for the log: randomness for each request would cost more than finding its route. */
+function requestIds(life: string): () => string {
+  let requests = 0;
+  return () => {
+    requests += 1;
+    return `${life}-${requests.toString(36)}`;
+  };
 }
 
 interface Mounted {

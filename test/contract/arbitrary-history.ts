@@ -25,6 +25,7 @@ const WEIGHTS: Readonly<Record<Step["kind"], number>> = {
   retry: 3,
   discard: 1,
   rerun: 1,
+  edit: 2,
   pauseAll: 1,
   restart: 1,
 };

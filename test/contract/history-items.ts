@@ -1,6 +1,7 @@
 /** Items by name, and outcomes that a random history's numbers choose. */
-import type { DeadLetter, Lease, LeaseRef, Outcome, Submission } from "../../src/broker/contract.ts";
+import type { DeadLetter, Edit, Lease, LeaseRef, Outcome, Submission, TaskView } from "../../src/broker/contract.ts";
 import { chunkDone, isChunk, itemFailures, rangeOf } from "../support/outcomes.ts";
+import { group, tasks } from "../support/submissions.ts";
 
 /** `execution/task/item` of all that the lease covers; a separate task is its own item 0. */
 export function itemsOf(lease: Lease): readonly string[] {
@@ -32,6 +33,26 @@ function items(
 ): readonly string[] {
   return Array.from({ length: range.end - range.start }, (_, index) => `${executionId}/${task}/${range.start + index}`);
 }
+
+/** Edits that the bits of `amount` choose: a priority, one or two tasks to remove, and two added after some. */
+export function editsBy(amount: number, all: readonly TaskView[]): readonly Edit[] {
+  const separate = all.filter(({ items: array }) => array === undefined).map(({ task }) => task);
+  const chosen = [
+    separate[amount % Math.max(1, separate.length)],
+    separate[(amount >> 2) % Math.max(1, separate.length)],
+  ];
+  const removed = chosen.flatMap((task) => task ?? []);
+  const parents = [amount % Math.max(1, all.length), (amount >> 3) % Math.max(1, all.length)];
+  const work = tasks(2, [parents, [all.length, ...parents]]);
+  return [
+    { kind: "priority", priority: 1 + (amount % 10) },
+    ...(amount % 3 > 0 && all.length < MOST_TASKS ? [{ kind: "add", groups: [group(work)] } as const] : []),
+    ...(amount % 4 > 1 && removed.length > 0 ? [{ kind: "remove", tasks: removed } as const] : []),
+  ];
+}
+
+/** Of an execution that is edited again and again. */
+const MOST_TASKS = 40;
 
 /** What of it the outcome commits. */
 export function doneBy(lease: Lease, outcome: Outcome): readonly string[] {

@@ -364,6 +364,38 @@ describe("a new owner of the file", () => {
     assert.deepEqual(await results(), [2, 0, 1]);
   });
 
+  afterReopening("knows what was edited, and which edits were made", async (world, reopen) => {
+    const executionId = await world.submit(submission([group(tasks(4, [[], [], [1], []]))]));
+    const worker = await world.join();
+    const [first, running] = await worker.leases(2);
+    assert.ok(first !== undefined && running !== undefined);
+    const edits = [
+      { kind: "priority", priority: 8 } as const,
+      { kind: "remove", tasks: [1, 3] } as const,
+      { kind: "add", groups: [group(tasks(2, [[0], [1]]))] } as const,
+    ];
+    const params = { executionId, edits, apply: true, editId: "mine" };
+    const { changes } = await world.broker.editExecution(params);
+    await reopen();
+    const again = await world.broker.editExecution(params);
+    assert.deepEqual([again.changes, again.execution.priority], [changes, 8]);
+    assert.deepEqual(books(again.execution.counters), { total: 6, running: 1, blocked: 1, skipped: 4 });
+    await world.submit(batch(1, { priority: 7 }));
+    assert.deepEqual(await worker.report(done(running)), ["refused"]);
+    await worker.deliver(failed(first, failure("invalid-input")));
+    assert.equal((await world.view(executionId)).state, "failed");
+    await reopen();
+    await world.broker.retry({ executionId });
+    await reopen();
+    assert.deepEqual(books(await world.counters(executionId)), { total: 6, queued: 1, blocked: 1, skipped: 4 });
+    for (const task of [0, 4]) {
+      const lease = await worker.take();
+      assert.deepEqual([lease.executionId, lease.task], [executionId, task]);
+      await worker.finish(lease);
+    }
+    assert.deepEqual((await world.broker.editExecution(params)).changes, changes);
+  });
+
   afterReopening("keeps to the order of the dead: what has ended stays ended", async (world, reopen) => {
     const cancelled = await world.submit(sweep(100, 10));
     const worker = await world.join();

@@ -11,6 +11,7 @@ import assert from "node:assert/strict";
 import {
   ALL_POOLS,
   type DeadLetter,
+  type Edit,
   type Lease,
   type LeaseRef,
   type Outcome,
@@ -20,7 +21,7 @@ import { HoldfastError } from "../../src/errors/index.ts";
 import type { FakeWorker } from "../support/fake-worker.ts";
 import { chunkDone, completed, failed, failure, isChunk, refOf, returned } from "../support/outcomes.ts";
 import { allResults, allTasks } from "./audit.ts";
-import { culpritOf, descendantsIn, doneBy, itemsOf, itemsOfLetter, partlyFailed } from "./history-items.ts";
+import { culpritOf, descendantsIn, doneBy, editsBy, itemsOf, itemsOfLetter, partlyFailed } from "./history-items.ts";
 import { refusedWith, type World } from "./world.ts";
 
 export const STEP_KINDS = [
@@ -43,6 +44,7 @@ export const STEP_KINDS = [
   "retry",
   "discard",
   "rerun",
+  "edit",
   "pauseAll",
   "restart",
 ] as const;
@@ -173,6 +175,9 @@ export class RandomHistory {
       case "rerun":
         await this.#rerun(step);
         break;
+      case "edit":
+        await this.#edit(step);
+        break;
       case "restart":
         await this.#restart?.();
         break;
@@ -206,8 +211,12 @@ export class RandomHistory {
   #noteSubmission(executionId: string, submission: Submission): void {
     this.#executions.push(executionId);
     this.#submissions.set(executionId, submission);
+    this.#noteLosses(executionId, submission.groups);
+  }
+
+  #noteLosses(executionId: string, groups: Submission["groups"]): void {
     let task = 0;
-    for (const { work, maxLosses } of submission.groups) {
+    for (const { work, maxLosses } of groups) {
       const end = task + (work.kind === "array" ? 1 : work.inputs.length);
       for (; task < end; task += 1) this.#mostLosses.set(`${executionId}/${task}`, maxLosses);
     }
@@ -476,6 +485,44 @@ export class RandomHistory {
       life.told.splice(0, life.told.length, ...kept);
     }
     this.#ended.delete(executionId);
+  }
+
+  /** Some tasks are removed, some added; what the preview says is what happens. */
+  async #edit(step: Step): Promise<void> {
+    const { broker } = this.#world;
+    const executionId = this.#executions[step.pick % this.#executions.length] ?? "";
+    const submission = this.#submissions.get(executionId);
+    if (submission === undefined || submission.kind === "sweep") return;
+    const edits = editsBy(step.amount, await allTasks(broker, executionId));
+    if (await this.#hasEnded(executionId)) {
+      await refusedWith("EXECUTION_ENDED", () => broker.editExecution({ executionId, edits, apply: true }));
+      return;
+    }
+    const before = await this.#world.counters(executionId);
+    const { version, changes } = await broker.editExecution({ executionId, edits, apply: false });
+    assert.deepEqual(await this.#world.counters(executionId), before);
+    const params = { executionId, edits, apply: true, version };
+    const { execution, ...applied } = await broker.editExecution(params);
+    assert.deepEqual(applied, { version, changes });
+    assert.deepEqual((await broker.editExecution(params)).changes, changes);
+    assert.equal(execution.counters.total, before.total + changes.added);
+    const skipped = changes.removedCount + changes.skippedCount + changes.addedSkipped;
+    assert.equal(execution.counters.skipped, before.skipped + skipped);
+    assert.equal(await this.#hasEnded(executionId), changes.ends !== undefined);
+    this.#noteEdit(executionId, edits);
+    const removed = new Set(changes.removed.map(({ task }) => task));
+    this.#stop((lease) => lease.executionId === executionId && removed.has(lease.task));
+    await this.#noteEnd(executionId);
+  }
+
+  /** Added tasks are as if they had been submitted. */
+  #noteEdit(executionId: string, edits: readonly Edit[]): void {
+    const submission = this.#submissions.get(executionId);
+    const added = edits.flatMap((edit) => (edit.kind === "add" ? edit.groups : []));
+    if (submission === undefined || added.length === 0) return;
+    const groups = [...submission.groups, ...added];
+    this.#submissions.set(executionId, { ...submission, groups });
+    this.#noteLosses(executionId, groups);
   }
 
   async #allEnded(): Promise<boolean> {

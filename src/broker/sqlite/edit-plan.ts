@@ -120,10 +120,15 @@ export function checkRoom(engine: Engine, { execution, edits, removed, skipped, 
 // ── Telling ───────────────────────────────────────────────────────────────────────────────────
 
 /** Stands for what is asked and all that it does. */
-export function versionOf({ edits }: EditParams, { execution, removed, skipped, births, ends, ...plan }: EditPlan): string {
+export function versionOf(
+  { edits }: EditParams,
+  { execution, removed, skipped, births, ends, ...plan }: EditPlan,
+): string {
   const from = plan.edits.priority === undefined ? null : execution.priority;
   const does = [from, execution.nextTask, removed, skipped, births, ends ?? null];
-  return createHash("sha256").update(JSON.stringify([edits, does])).digest("hex");
+  return createHash("sha256")
+    .update(JSON.stringify([edits, does]))
+    .digest("hex");
 }
 
 export function changesOf({ execution, edits, removed, skipped, births, ends }: EditPlan): EditChanges {

@@ -91,13 +91,17 @@ function remove(engine: Engine, { execution, removed }: EditPlan): void {
     const group = groupOf(execution, task);
     if (group === undefined) continue;
     groups.add(group);
-    removeTask(engine, group, task, state as keyof ItemCounts);
+    removeTask(engine, group, { task, was: state as keyof ItemCounts });
   }
   for (const group of groups) withdraw(group, gone);
   for (const task of gone) skipDependents(engine, execution, task);
 }
 
-function removeTask(engine: Engine, group: GroupRecord, task: number, was: keyof ItemCounts): void {
+function removeTask(
+  engine: Engine,
+  group: GroupRecord,
+  { task, was }: { readonly task: number; readonly was: keyof ItemCounts },
+): void {
   const { execution } = group;
   const id = taskId(execution, task);
   const lease = engine.model.leases.get(id);

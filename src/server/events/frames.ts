@@ -31,5 +31,6 @@ export function greeting(cursor: number): string {
   return `retry: ${RETRY_HINT_MS}\nid: ${cursor}\n\n`;
 }
 
+const COMMENT = ": still here\n\n";
 /** Keeps proxies from taking a quiet stream for a dead one. */
-export const HEARTBEAT = Buffer.from(": still here\n\n");
+export const HEARTBEAT = Buffer.from(COMMENT);

@@ -16,6 +16,9 @@ import { workerStatus, workerView } from "../workers/worker-view.ts";
 
 type Handlers = HandlersOf<typeof WORKER_OPERATIONS>;
 
+/** Of the time after which a worker is dead: two heartbeats come within it. */
+const HEARTBEAT_SHARE = 0.4;
+
 export function workerHandlers(parts: ServerParts): Handlers {
   const directory = new WorkerDirectory(parts);
   return { ...livingHandlers(parts, directory), ...workingHandlers(parts, directory), ...lookingHandlers(parts) };
@@ -28,10 +31,13 @@ function livingHandlers(
   return {
     registerWorker: async ({ body }, { principal }) => {
       const { workerId, hostname, pid, pools, capabilities, maxConcurrency, metadata } = body;
-      const { heartbeatMs, deadAfterMs } = await directory.register(
+      const session = await directory.register(
         { worker: workerId, host: hostname, pid, pools, capabilities, slots: maxConcurrency, metadata },
         principal,
       );
+      const { deadAfterMs } = session;
+      // A request costs more than a word on a socket: as rarely as one may be lost.
+      const heartbeatMs = Math.max(session.heartbeatMs, Math.floor(deadAfterMs * HEARTBEAT_SHARE));
       return { success: true, workerId, registeredAt: clock.now(), heartbeatMs, deadAfterMs };
     },
 

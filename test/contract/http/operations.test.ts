@@ -81,10 +81,29 @@ async function executions(api: Caller): Promise<string> {
   });
   assert.match(why.why.sentence, /paused by tester/);
   await api.call("resumeExecution", { params });
+  await edit(api, executionId);
   await api.call("explainExecution", { params });
   await api.call("listTasks", { params });
   await api.call("getTask", { params: { ...params, task: 1 } });
   return executionId;
+}
+
+/** A task comes and goes again. */
+async function edit(api: Caller, executionId: string): Promise<void> {
+  const params = { executionId };
+  const added = { ...GROUP, pool: "idle", work: { kind: "tasks", inputs: [4], after: [[1]] } };
+  const edits = [
+    { kind: "priority", priority: 6 },
+    { kind: "add", groups: [added] },
+  ];
+  const { version } = await api.call<{ version: string }>("previewEdit", { params, body: { edits } });
+  const { changes } = await api.call<{ changes: Json }>("applyEdit", { params, body: { edits, version, editId: "e" } });
+  assert.deepEqual([changes["added"], changes["firstAdded"]], [1, 3]);
+  const { execution } = await api.call<{ execution: Json }>("applyEdit", {
+    params,
+    body: { edits: [{ kind: "remove", tasks: [3] }] },
+  });
+  assert.equal(execution["priority"], 6);
 }
 
 async function workers(api: Caller, executionId: string): Promise<void> {

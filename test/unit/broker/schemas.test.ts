@@ -171,6 +171,7 @@ const OPTIONAL: readonly [BrokerMethod, string, readonly string[]][] = [
   ["commit", "outcomes.1.failures.0.failure", ["code", "stack"]],
   ["commit", "outcomes.2", ["output", "culprit"]],
   ["reconcile", "held.0", ["start", "replica"]],
+  ["editExecution", "", ["version", "editId"]],
   ["listExecutions", "", ["states", "kinds", "name", "order", "idPrefix", "after"]],
   ["listTasks", "", ["states", "after"]],
   ["listDeadLetters", "", ["executionId", "inputs", "after"]],
@@ -239,11 +240,14 @@ test("every optional key may be absent, every other one may not", () => {
       let keys: string[] = [];
       changed(method, path, (at) => (keys = Object.keys(at)));
       // The second group's work is an array's; its group's optional keys are those of the first.
-      const group = path === "submissions.0.groups.1" || (method === "extend" && path === "groups.0");
+      const group =
+        path === "submissions.0.groups.1" ||
+        path === "edits.1.groups.0" ||
+        (method === "extend" && path === "groups.0");
       const free = new Set([
         ...optional,
         ...(group ? ["timeoutMs", "memoryLimitMb", "delayMs"] : []),
-        ...(path === "groups.0.work" ? ["after"] : []),
+        ...(path === "groups.0.work" || path === "edits.1.groups.0.work" ? ["after"] : []),
       ]);
       const leaseLike = path.endsWith(".lease")
         ? ["start", "replica"]

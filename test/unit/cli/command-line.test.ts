@@ -27,6 +27,7 @@ const COMMANDS = [
   "cancel",
   "pause",
   "resume",
+  "edit",
   "why",
   "dead-letters",
   "pools",
@@ -73,6 +74,9 @@ describe("what is typed wrong gets one sentence, a code and exit code 2", () => 
     ["demo --workers 0", /--workers is "0"; expected a whole number from 1 to 64\. \[INVALID_OPTION\]/],
     ["demo --workers 2.5", /--workers is "2\.5"; expected a whole number/],
     ["demo --workers -1", /--workers is "-1"; expected a whole number/],
+    ["edit k7m2", /The edit is empty; expected --priority or --remove/],
+    ["edit k7m2 --remove 3,x", /--remove is "3,x"; expected numbers of tasks, such as 3,7\. \[INVALID_OPTION\]/],
+    ["edit k7m2 --priority 11", /--priority is "11"; expected a whole number from 1 to 10\. \[INVALID_OPTION\]/],
     ["demo --scale tiny", /--scale is "tiny"; expected one of small, medium, large\. \[INVALID_OPTION\]/],
     ["demo --monitor web", /--monitor is "web"; expected one of none, cli\. \[INVALID_OPTION\]/],
     [

@@ -117,6 +117,28 @@ for (const [where, open] of Object.entries(PLACES)) {
       assert.deepEqual([wrong.code, /expected a whole number/.test(wrong.stderr)], [2, true]);
     });
 
+    it("edit says what it would do, and does it when it is told to", async (t) => {
+      const { broker, run } = await open(t);
+      const id = await prepared(broker);
+      const asked = await run("edit", id.slice(0, 6), "--priority", "8", "--remove", "0,3");
+      assert.equal(asked.code, 0, asked.stderr);
+      assert.match(asked.stdout, /would be edited:\n +Priority +5 → 8\n +Removed +1 task: 3 \(queued\)\n/);
+      assert.match(asked.stdout, /Skipped +1 task: 5\nNothing has been changed; --apply does it\./);
+      assert.equal((await broker.getExecution({ executionId: id })).priority, 5);
+      const done = await run("edit", id, "--priority", "8", "--remove", "0,3", "--apply");
+      assert.match(done.stdout, /is edited:\n/);
+      const { priority, counters } = await broker.getExecution({ executionId: id });
+      assert.deepEqual([priority, counters.skipped], [8, 2]);
+      assert.match((await run("edit", id, "--remove", "0")).stdout, /^Nothing of this is to be changed/);
+      const last = JSON.parse((await run("edit", id, "--remove", "4", "--apply", "--json")).stdout) as {
+        applied: boolean;
+        changes: { ends: string };
+      };
+      assert.deepEqual([last.applied, last.changes.ends], [true, "failed"]);
+      const ended = await run("edit", id, "--priority", "3");
+      assert.match(ended.stderr, /is already failed\. \[EXECUTION_ENDED\]/);
+    });
+
     it("dead-letters lists, shows, replays and discards", async (t) => {
       const { broker, run } = await open(t);
       const id = await prepared(broker);

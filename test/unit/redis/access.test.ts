@@ -42,7 +42,9 @@ describe("a user with the rights that the docs name", () => {
     try {
       const worker = await FakeWorker.join(broker);
       const waiting = worker.waitForWork(10_000, 2);
-      const [receipt] = (await broker.submit({ submissions: [batch(2)] })).executions;
+      const [receipt] = (await broker.submit({ submissions: [batch(3)] })).executions;
+      const edits = [{ kind: "remove", tasks: [2] } as const];
+      await broker.editExecution({ executionId: receipt?.executionId ?? "", edits, apply: true });
       await worker.finish(...(await waiting.promise).leases, ...(await worker.leases(2)));
       await broker.reapSessions({ limit: 10 });
       return (await broker.getExecution({ executionId: receipt?.executionId ?? "" })).state;

@@ -1,9 +1,9 @@
-/** The doctor and purge know what dead letters, replays and reruns leave behind. */
+/** The doctor and purge know what dead letters, replays, reruns and edits leave behind. */
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
-import type { Lease } from "../../../src/broker/contract.ts";
+import type { Edit, Lease } from "../../../src/broker/contract.ts";
 import { Redis } from "../../support/broken-redis.ts";
-import type { FakeWorker } from "../../support/fake-worker.ts";
+import { FakeWorker } from "../../support/fake-worker.ts";
 import { chunkDone, failed, failure, itemFailures } from "../../support/outcomes.ts";
 import { batch, group, submission, sweep, tasks } from "../../support/submissions.ts";
 
@@ -101,6 +101,37 @@ describe("the doctor", { timeout: 60_000 }, () => {
     await redis.completeAll([id], worker);
   });
 
+  it("finds nothing wrong in edits: tasks removed wherever they stand, tasks added, another priority", async () => {
+    const redis = await open();
+    const groups = [group(tasks(6, [[], [], [], [1], [3], []])), group(tasks(2), { delayMs: 60_000, pool: "qa" })];
+    const [id = ""] = await redis.submitAll([submission(groups, { keepInputs: true })]);
+    const worker = await redis.join();
+    const [retried, running] = await worker.leases(2);
+    assert.ok(retried !== undefined && running !== undefined);
+    await worker.deliver(failed(retried));
+    const edit = (...edits: readonly Edit[]): ReturnType<typeof redis.broker.editExecution> =>
+      redis.broker.editExecution({ executionId: id, edits, apply: true });
+    await edit({ kind: "remove", tasks: [0, 1, 2, 6] }, { kind: "priority", priority: 9 });
+    assert.deepEqual(await redis.findings({ repair: true }), {});
+    const after = [[5], [1], [8]];
+    const { changes } = await edit({ kind: "add", groups: [group(tasks(3, after), { pool: "qa" })] });
+    assert.deepEqual([changes.firstAdded, changes.addedSkipped], [8, 1]);
+    await edit({ kind: "remove", tasks: [7, 10] });
+    assert.deepEqual(await redis.findings({ repair: true }), {});
+    await redis.broker.pause({ executionId: id });
+    await edit({ kind: "priority", priority: 2 });
+    assert.deepEqual(await redis.findings({ repair: true }), {});
+    await redis.broker.resume({ executionId: id });
+    assert.deepEqual(await redis.findings({ repair: true }), {});
+    await worker.finish(...(await worker.leases(5)));
+    const other = await FakeWorker.join(redis.broker, { worker: "w2", pools: ["qa"] });
+    await other.finish(...(await other.leases(5)));
+    const { state, counters } = await redis.view(id);
+    assert.deepEqual([state, counters.completed, counters.skipped], ["completed", 2, 9]);
+    await redis.broker.rerun({ executionId: id, task: 5 });
+    assert.deepEqual(await redis.findings({ repair: true }), {});
+  });
+
   it("mends the lists of executions with letters and of open sessions, and what pools count", async () => {
     const redis = await open();
     const groups = [group(tasks(3, [[], [], [1]])), group(tasks(1), { delayMs: 60_000 })];
@@ -126,7 +157,7 @@ describe("the doctor", { timeout: 60_000 }, () => {
 });
 
 describe("purge", () => {
-  it("leaves nothing of what was kept for replays and reruns", { timeout: 60_000 }, async (t) => {
+  it("leaves nothing of what was kept for replays, reruns and repeats of edits", { timeout: 60_000 }, async (t) => {
     const redis = await Redis.open();
     t.after(() => redis.close());
     const brief = { retentionMs: 0, maxFailures: 1 };
@@ -136,7 +167,11 @@ describe("purge", () => {
     await worker.finish(await worker.take());
     for (const executionId of ids) await redis.broker.pause({ executionId });
     await redis.broker.rerun({ executionId: ids[0] ?? "", task: 0 });
-    for (const executionId of ids) await redis.broker.resume({ executionId });
+    for (const executionId of ids) {
+      const edits = [{ kind: "priority", priority: 6 } as const];
+      await redis.broker.editExecution({ executionId, edits, apply: true });
+      await redis.broker.resume({ executionId });
+    }
     await bury(worker, ...(await worker.leases(3)));
     const states = await Promise.all(ids.map(async (id) => (await redis.view(id)).state));
     assert.deepEqual(states, ["failed", "failed"]);

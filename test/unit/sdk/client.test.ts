@@ -154,6 +154,47 @@ test("a batch whose rest cannot be sent is cancelled, unless its key lets it go 
   assert.equal(again.id, execution.id);
 });
 
+test("an edit says what it would do, and does it once", async (t) => {
+  const { client, worker } = await world(t);
+  const execution = await client.submit(batch(double, [1, 2, 3]));
+  const edit = await execution.edit({ add: batch(double, [10, 20]), after: [0], remove: [1], priority: "deployment" });
+  assert.deepEqual(
+    [edit.changes.firstAdded, edit.changes.added, edit.changes.removed, edit.changes.priority],
+    [3, 2, [{ task: 1, state: "queued" }], { from: 5, to: 8 }],
+  );
+  assert.equal((await execution.status()).counters.total, 3);
+  assert.deepEqual(await edit.apply(), edit.changes);
+  assert.deepEqual(await edit.apply(), edit.changes);
+  await worker.runAll();
+  const { state, counters } = await execution.wait();
+  assert.deepEqual([state, counters.total, counters.completed, counters.skipped], ["completed", 5, 4, 1]);
+  assert.deepEqual(
+    (await all(execution.results({ ordered: true }))).map(({ index, point, value }) => [index, point, value]),
+    [
+      [0, 1, { twice: 2 }],
+      [2, 3, { twice: 6 }],
+      [3, undefined, { twice: 20 }],
+      [4, undefined, { twice: 40 }],
+    ],
+  );
+  await assert.rejects(execution.edit({ remove: [0] }), { code: "EXECUTION_ENDED" });
+});
+
+test("an edit that would do something else by now is refused; so is what cannot be one", async (t) => {
+  const { client } = await world(t);
+  const execution = await client.submit(batch(double, [1, 2, 3]));
+  const [late, other] = [await execution.edit({ add: batch(double, [4]) }), await execution.edit({ remove: [0] })];
+  await other.apply();
+  await (await execution.edit({ add: batch(double, [5]) })).apply();
+  await assert.rejects(late.apply(), { code: "EDIT_CONFLICT", message: /look at a new preview/ });
+  await assert.rejects(execution.edit({}), { code: "INVALID_OPTION" });
+  await assert.rejects(execution.edit({ after: [1] }), { code: "INVALID_OPTION", message: /after/ });
+  await assert.rejects(execution.edit({ remove: [9] }), { code: "TASK_UNKNOWN" });
+  await assert.rejects(execution.edit({ add: sweep(double, { over: range(0, 3) }) }), { code: "INVALID_OPTION" });
+  const points = await client.submit(sweep(double, { over: range(0, 3) }));
+  await assert.rejects(points.edit({ add: batch(double, [4]) }), { code: "INVALID_OPTION", message: /sweep/ });
+});
+
 test("executions are found again by the beginning of their id, with points from the notes", async (t) => {
   const { client, worker } = await world(t);
   const definition = sweep(double, { over: list([5, 7]), reduce: count(), key: "a" });

@@ -41,7 +41,7 @@ describe("registering over HTTP", () => {
       metadata: { cpuCores: 8, region: "north" },
     });
     const { registeredAt, ...rest } = reply;
-    assert.deepEqual(rest, { success: true, workerId: "w1", heartbeatMs: 1_000, deadAfterMs: 5_000 });
+    assert.deepEqual(rest, { success: true, workerId: "w1", heartbeatMs: 2_000, deadAfterMs: 5_000 });
     assert.equal(typeof registeredAt, "number");
     const { count, workers } = await world.expect<{ count: number; workers: Record<string, unknown>[] }>(
       200,

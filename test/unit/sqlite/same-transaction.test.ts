@@ -61,6 +61,40 @@ describe("in one transaction", () => {
     assert.equal((await world.view(executionId)).state, "cancelled");
   });
 
+  inOneTransaction("a task is given out and removed, another is finished and kept", async (world) => {
+    const executionId = await world.submit(batch(3));
+    const worker = await world.join();
+    const lease = await worker.take();
+    const remove = { executionId, edits: [{ kind: "remove", tasks: [0, 1] } as const], apply: true };
+    const [verdicts, [given], { changes }] = await Promise.all([
+      worker.report(done(lease)),
+      worker.leases(1),
+      world.broker.editExecution(remove),
+    ]);
+    assert.deepEqual(verdicts, ["accepted"]);
+    assert.deepEqual(changes.removed, [{ task: 1, state: "running" }]);
+    assert.ok(given !== undefined);
+    assert.deepEqual(await worker.report(done(given)), ["refused"]);
+    assert.deepEqual(books(await world.counters(executionId)), { total: 3, completed: 1, skipped: 1, queued: 1 });
+  });
+
+  inOneTransaction("the same edit comes twice, and another one that it would change", async (world) => {
+    const executionId = await world.submit(batch(2));
+    const edits = [{ kind: "add", groups: [group(tasks(1))] } as const];
+    const { version } = await world.broker.editExecution({ executionId, edits, apply: false });
+    const params = { executionId, edits, apply: true, version };
+    const other = [{ kind: "remove", tasks: [0] } as const];
+    const [first, second, third] = await Promise.allSettled([
+      world.broker.editExecution(params),
+      world.broker.editExecution(params),
+      world.broker.editExecution({ ...params, edits: other }),
+    ]);
+    assert.deepEqual([first.status, second.status], ["fulfilled", "fulfilled"]);
+    // The version of the last edit is answered as that edit was.
+    assert.equal(third.status, "fulfilled");
+    assert.deepEqual(books(await world.counters(executionId)), { total: 3, queued: 3 });
+  });
+
   inOneTransaction("a repeated rerun does not keep news from those who wait for it", async (world) => {
     const executionId = await world.submit(submission([group(tasks(2))], { keepInputs: true }));
     const worker = await world.join();
