@@ -6,6 +6,8 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
 const END_OF_HEAD = "\r\n\r\n";
+/** What each event has once. */
+const EVENT_MARK = "\nevent: ";
 
 export class HttpConnection {
   readonly #socket: Socket;
@@ -64,12 +66,16 @@ export class HttpConnection {
 export class EventReader {
   events = 0;
   readonly #socket: Socket;
+  /** The end of what was read: a mark may be cut between two pieces. */
+  #rest = "";
 
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.setEncoding("latin1");
     socket.on("data", (text: string) => {
-      this.events += text.split("\nid: ").length - 1 + (text.startsWith("id: ") ? 1 : 0);
+      const whole = this.#rest + text;
+      this.events += whole.split(EVENT_MARK).length - 1;
+      this.#rest = whole.slice(-(EVENT_MARK.length - 1));
     });
     socket.on("error", () => undefined);
   }

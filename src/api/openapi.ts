@@ -102,7 +102,7 @@ function operationObject(id: string, operation: Operation, shared: Shared): Json
     operationId: id,
     tags: [tag],
     summary,
-    ...(description === undefined ? {} : { description }),
+    description: [description, rolesText(callers)].filter((text) => text !== undefined).join(" "),
     security: securityOf(callers),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined
@@ -132,6 +132,10 @@ function parametersOf(schemas: SchemaBook, object: z.ZodObject | undefined, plac
     ...(schema["type"] === "array" ? { style: "form", explode: false } : {}),
     schema,
   }));
+}
+
+function rolesText(callers: Operation["callers"]): string {
+  return callers === "anyone" ? "Needs no token." : `Roles: ${["admin", ...callers].join(", ")}.`;
 }
 
 function securityOf(callers: Operation["callers"]): Json[] {

@@ -17,6 +17,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Broker } from "../broker/contract.ts";
 import type { Settings } from "../config/index.ts";
+import { JOB_POOL } from "../core/handler.ts";
 import { HoldfastError } from "../errors/index.ts";
 import { onTermination, signalExitCode } from "../lifecycle/termination.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -50,7 +51,7 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
   const broker = await openBroker(address, { settings, logger, mayOwn: false, coordinate: true });
   const worker = new Worker({
     broker,
-    profile: { worker: name, pools: settings.pools, capabilities: settings.capabilities, slots: settings.concurrency },
+    profile: { worker: name, pools: poolsOf(settings), capabilities: settings.capabilities, slots: settings.concurrency },
     settings: {
       prefetch: settings.prefetch,
       idleExitMs: settings.idleExitMs,
@@ -144,4 +145,9 @@ async function closeQuietly(broker: Broker, logger: Logger): Promise<void> {
   } catch (thrown) {
     logger.debug({ error: HoldfastError.from(thrown) }, "the connection to the broker did not close in order");
   }
+}
+
+/** Whoever brings a module for jobs wants to run jobs. */
+function poolsOf({ pools, jobs }: Settings): readonly string[] {
+  return jobs === undefined || pools.includes(JOB_POOL) ? pools : [...pools, JOB_POOL];
 }

@@ -86,7 +86,7 @@ export const settingsSchema = z.object({
     expected: "origins such as https://lab.example.org",
   }),
   auditLog: text(
-    "File of the audit log, one JSON line for every changing call and every refusal; `-` for lines of the log, at level info.",
+    "File of the audit log, one JSON line for every changing call and every refusal; `-` for lines of the log, whatever its level.",
     { default: undefined, defaultText: "`audit.jsonl` beside the store where that is a file, else `-`" },
   ),
   requestsPerSecond: wholeNumber("Requests per second that a server takes with one token; 0 sets no limit.", {

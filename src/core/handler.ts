@@ -24,6 +24,9 @@ export interface JobHandler {
   readonly job: string;
 }
 
+/** Pool of jobs that name none. */
+export const JOB_POOL = "jobs";
+
 /** `ItemArray.source`: where the input of item i comes from, and what is made of the results. */
 export interface ArraySource {
   readonly space: SpaceSpec;

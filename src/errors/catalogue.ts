@@ -115,8 +115,8 @@ export const ERROR_CATALOGUE = {
   ),
   NAME_RESERVED: lasting(403, 1, "{path}: names that begin with {prefix} belong to Holdfast itself."),
   // Access
-  TOKEN_REFUSED: lasting(401, 3, "{problem}"),
-  FORBIDDEN: lasting(403, 3, "{problem}"),
+  TOKEN_REFUSED: lasting(401, 3, "Not let in: {problem}"),
+  FORBIDDEN: lasting(403, 3, "Not allowed: {problem}"),
   RATE_LIMITED: passing(429, 3, "Too many requests{reason}; try again in {retryAfterMs} ms."),
   TOKEN_NOT_FOUND: lasting(404, 1, "There is no token {token}."),
   BODY_TIMEOUT: passing(408, 1, "The request did not arrive whole within {timeoutMs} ms."),

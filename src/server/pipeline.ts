@@ -54,7 +54,7 @@ export class Pipeline {
       });
       const result = await route.handler(input, call);
       const status = this.#send(call, operation, result);
-      if (operation.changes) this.#record(route, call, { status });
+      if (operation.changes) this.#record(route, call, { status, ...madeBy(result) });
     } catch (thrown) {
       this.refuse(call, thrown, route);
     }
@@ -127,15 +127,16 @@ export class Pipeline {
     }
   }
 
-  #record({ id }: Route, call: RequestCall, outcome: { readonly status: number; readonly error?: string }): void {
+  #record({ id }: Route, call: RequestCall, outcome: Outcome): void {
     const { admitted, requestId, facts } = call;
     this.#access.record({
       requestId,
       ...(admitted === undefined ? {} : { principal: admitted }),
       remoteAddress: facts.remoteAddress,
       operation: id,
-      params: call.request.params as Record<string, unknown>,
-      ...outcome,
+      params: { ...(call.request.params as Record<string, unknown>), ...outcome.made },
+      status: outcome.status,
+      ...(outcome.error === undefined ? {} : { error: outcome.error }),
     });
   }
 
@@ -155,6 +156,20 @@ export class Pipeline {
       this.#parts.logger.warn({ ...fields, problem: error.message }, "a call failed");
     else this.#parts.logger.info({ ...fields, problem: error.message }, "a call was refused");
   }
+}
+
+interface Outcome {
+  readonly status: number;
+  readonly error?: string;
+  /** Names of what the call has made. */
+  readonly made?: Readonly<Record<string, string>>;
+}
+
+/** What a submission has made stands in its answer only. */
+function madeBy(result: unknown): Pick<Outcome, "made"> {
+  const value = result instanceof StatusReply ? (result.body as unknown) : result;
+  const { executionId } = (value ?? {}) as { readonly executionId?: unknown };
+  return typeof executionId === "string" ? { made: { executionId } } : {};
 }
 
 interface Answer {

@@ -15,8 +15,8 @@ export interface Logger {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
-  /** A logger that adds `fields` to every line. */
-  child(fields: object): Logger;
+  /** A logger that adds `fields` to every line; with a level of its own where one is given. */
+  child(fields: object, options?: { readonly level: LogLevel }): Logger;
 }
 
 export interface LoggerOptions {
@@ -77,7 +77,7 @@ function wrap(inner: PinoLogger): Logger {
     info: (fields, message) => inner.info(fields, message),
     warn: (fields, message) => inner.warn(fields, message),
     error: (fields, message) => inner.error(fields, message),
-    child: (fields) => wrap(inner.child(fields)),
+    child: (fields, options) => wrap(options === undefined ? inner.child(fields) : inner.child(fields, options)),
   };
 }
 

@@ -153,6 +153,15 @@ describe("a server that needs tokens", { timeout: TIMEOUT_MS }, () => {
     assert.equal(text.includes(secretOf(admin)), false);
   });
 
+  test("that listens on every interface says what others have to fill in", async () => {
+    const wide = await cliFolder();
+    started.push(wide);
+    const open = wide.start("server", "--listen-host", "0.0.0.0", "--listen-port", "0");
+    await open.printed(/Add a worker +HOLDFAST_TOKEN=… holdfast worker --broker http:\/\/HOST:\d+$/m);
+    open.kill("SIGTERM");
+    assert.equal((await open.ended).code, 0);
+  });
+
   test("ends in order", async () => {
     server.kill("SIGTERM");
     const end = await server.ended;

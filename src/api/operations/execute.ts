@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { MAX_PAGE, MAX_TASKS_PER_EXECUTION } from "../../broker/limits.ts";
 import { boundedArray, identifier, integer, MAX_DURATION_MS, name } from "../../broker/schema-parts.ts";
+import { JOB_POOL } from "../../core/handler.ts";
 import { EXECUTION_STATES, TASK_STATES } from "../../core/states.ts";
 import { defineOperations } from "../operation.ts";
 import { booleanText, integerText, pageLimit, waitDuration } from "../request-parts.ts";
@@ -12,8 +13,6 @@ import { failureView, jsonValue } from "../views.ts";
 export const MAX_JOBS = 10_000;
 /** Jobs in one page of progress. */
 export const DEFAULT_JOBS = 100;
-/** Pool of a job that names none. */
-export const JOB_POOL = "jobs";
 export const DEFAULT_PARALLELISM = 10;
 const MAX_REQUIRES = 64;
 const MAX_RETRIES = 10_000;

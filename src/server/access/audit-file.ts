@@ -82,8 +82,8 @@ export class AuditFile implements AuditSink {
   }
 }
 
-/** The audit log as lines of the log, for those who collect that. */
+/** The audit log as lines of the log, for those who collect that; also where the log tells of less. */
 export function auditToLog(logger: Logger): AuditSink {
-  const child = logger.child({ part: "audit" });
+  const child = logger.child({ part: "audit" }, { level: "info" });
   return { write: (line) => child.info({ audit: JSON.parse(line) as unknown }, "audit"), close: () => undefined };
 }

@@ -36,8 +36,6 @@ export interface AccessOptions {
   readonly requireToken?: boolean | undefined;
   /** An administrator's token that is in no store: whoever sets one wants to be asked for it. */
   readonly token?: string | undefined;
-  /** Another one, told to processes of this user in the owner's note; by itself it makes no tokens needed. */
-  readonly noteToken?: string | undefined;
   readonly workerSecret?: string | undefined;
   /** Proxies that are believed when they say for whom they ask: addresses or ranges. Default none. */
   readonly trustProxy?: readonly string[];
@@ -66,7 +64,7 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
     needsToken,
     corsOrigins: options.corsOrigins ?? [],
     requestsPerSecond: options.requestsPerSecond ?? DEFAULT_REQUESTS_PER_SECOND,
-    isAdminToken: comparisonWithAny([token, options.noteToken]),
+    isAdminToken: token === undefined ? () => false : tokenComparison(token),
     ...(options.workerSecret === undefined ? {} : { workerSecret: options.workerSecret }),
   });
   const log = new AuditLog(audit, clock);
@@ -90,12 +88,6 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
     sockets: socketAccess({ gate, tokens, record, newId, proxies }),
     close: async () => log.close(),
   };
-}
-
-/** Compares with all of them, whichever it is. */
-function comparisonWithAny(secrets: readonly (string | undefined)[]): (given: string) => boolean {
-  const comparisons = secrets.filter((secret) => secret !== undefined).map(tokenComparison);
-  return (given) => comparisons.map((isSame) => isSame(given)).includes(true);
 }
 
 interface SocketParts {

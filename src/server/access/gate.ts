@@ -11,7 +11,7 @@ import { bearerToken } from "../../broker/remote/token.ts";
 import { HoldfastError } from "../../errors/index.ts";
 import type { Clock } from "../../util/clock.ts";
 import { type Principal, principalKey } from "../principal.ts";
-import { callerKey } from "./address.ts";
+import { callerKey, isLoopbackHost } from "./address.ts";
 import { refusalOf } from "./browser.ts";
 import { FailureLimit, RateLimit } from "./limits.ts";
 import { isSigned, verifySignature } from "./signature.ts";
@@ -95,6 +95,8 @@ export class Gate {
     if (needsToken) {
       throw refused("This server needs a token: send `Authorization: Bearer TOKEN`, or set HOLDFAST_TOKEN.");
     }
+    // The headers are the caller's own words; where it comes from is not.
+    if (!isLoopbackHost(remoteAddress)) throw refused("Only callers on this machine are let in without a token.");
     const refusal = refusalOf(headers, corsOrigins);
     if (refusal !== undefined) throw new HoldfastError("FORBIDDEN", { problem: refusal });
     return LOOPBACK;

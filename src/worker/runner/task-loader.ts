@@ -80,7 +80,8 @@ function readHandler(text: string): FunctionHandler {
     throw new HoldfastError("MODULE_NOT_LOADED", { module: `job ${handler.type}`, problem });
   }
   if (handler.kind !== "function" || !("module" in handler)) {
-    throw new HoldfastError("INTERNAL", { problem: `this runner knows no handler of kind ${handler.kind}` });
+    const module = `a handler of kind ${String(handler.kind)}`;
+    throw new HoldfastError("MODULE_NOT_LOADED", { module, problem: "this worker knows functions and jobs only" });
   }
   return handler;
 }

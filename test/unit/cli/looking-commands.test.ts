@@ -90,6 +90,9 @@ for (const [where, open] of Object.entries(PLACES)) {
         /3 tasks \(0, 1, 2\)\n +Why +Task 0 \(fit\) is a dead letter after 1 failure: it is too hot/,
       );
       assert.match(told.stdout, /2 tasks \(3, 4\)\n +Why +There is no live worker in pool gpu/);
+      const { executions } = await broker.submit({ submissions: [submission([group(tasks(1))])] });
+      const alone = await run("why", executions[0]?.executionId ?? "");
+      assert.match(alone.stdout, /1 task of execution \S+ \(pending\) does not run:/);
     });
 
     it("why says how many are ahead of a task, and how long that takes", async (t) => {

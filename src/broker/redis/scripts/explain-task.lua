@@ -5,14 +5,14 @@
 -- Returns   { 'ok', row of the task (lib/whereabouts.lua), required capabilities (between separators), retries that its policy allows,
 --           time before which it does not start ('' for none), since when it runs ('' when it does not), items ahead of it,
 --           parents that have not completed, rows of the first of them } or { 'EXECUTION_NOT_FOUND' }, { 'TASK_UNKNOWN' }
--- Invariant Changes nothing. What is ahead is counted about: a bounded number of task groups is looked at.
+-- Invariant Changes nothing.
 
 -- @include lib/shard
 -- @include lib/records
 -- @include lib/ready
 -- @include lib/whereabouts
+-- @include lib/ahead
 
-local MAX_LANES = 5000
 local MAX_ENTRIES = 1000
 
 local execution = records.execution(ARGV[3])
@@ -107,71 +107,6 @@ local function runningSince()
   return pending and int(serverMs() - pending[3]) or ''
 end
 
--- ── What comes first ────────────────────────────────────────────────────────────────────────────
-
-local lanesLeft = MAX_LANES
-
--- Items that wait in the execution's groups of a bucket, up to the one that had its turn at `turn` (nil: in all).
-local function queuedIn(id, bucket, turn)
-  local key = PREFIX .. 'exec:' .. id
-  local lanes = call('ZRANGEBYSCORE', key .. ':lanes:' .. group.pool .. UNIT .. bucket, '-inf', turn and '(' .. turn or '+inf',
-    'LIMIT', 0, math.max(0, lanesLeft))
-  local items = 0
-  for _, no in ipairs(lanes) do
-    lanesLeft = lanesLeft - 1
-    items = items + count(call('HGET', key .. ':group:' .. no, 'queued'))
-  end
-  return items
-end
-
--- Entries of the group's work that came back, up to `id` (nil: all), that nobody has yet.
-local function waitingAgain(id)
-  if not group.has.again then
-    return 0
-  end
-  local key = records.streamKey(group, 'a')
-  if not id then
-    return call('XLEN', key) - call('XPENDING', key, group.pool)[1]
-  end
-  local waiting = #call('XRANGE', key, '-', '(' .. id, 'COUNT', MAX_ENTRIES)
-  return math.max(0, waiting - #call('XPENDING', key, group.pool, '-', '(' .. id, MAX_ENTRIES))
-end
-
-local function aheadInGroup()
-  if group.length then
-    return 0
-  elseif entry then
-    return waitingAgain(entry)
-  end
-  local first = math.max(group.first, records.lastDelivered(group) + 1)
-  return waitingAgain() + math.max(0, tonumber(task) - first)
-end
-
-local function ahead()
-  local bucket = ready.bucketOf(group)
-  local turn = call('ZSCORE', ready.lanesKey(execution, group.pool, bucket), group.no)
-  local own, urgent, rivals = aheadInGroup(), 0, {}
-  for _, other in ipairs(call('SMEMBERS', ready.poolKey(group.pool) .. ':buckets')) do
-    local priority = tonumber(string.match(other, '^%d+'))
-    local ids = priority >= execution.priority
-      and call('ZRANGE', ready.poolKey(group.pool) .. ':bucket:' .. other, 0, math.max(0, lanesLeft - 1)) or {}
-    for _, id in ipairs(ids) do
-      if id == execution.id then
-        own = own + (turn and queuedIn(id, other, turn) or 0)
-      elseif priority > execution.priority then
-        urgent = urgent + queuedIn(id, other)
-      else
-        rivals[#rivals + 1] = queuedIn(id, other)
-      end
-    end
-  end
-  local turns = 0
-  for _, items in ipairs(rivals) do
-    turns = turns + math.min(items, own)
-  end
-  return urgent + own + turns
-end
-
 local function isReady()
   if execution.isEnded or group.notBefore then
     return false
@@ -181,4 +116,4 @@ end
 
 local policy = cjson.decode(call('HGET', group.key, 'retry'))
 local row = facts and whereabouts.taskRow(group, task, facts) or whereabouts.arrayRow(group)
-return { 'ok', row, group.requires, policy.limit, notBefore(), runningSince(), isReady() and int(ahead()) or '0', waitsFor, rows }
+return { 'ok', row, group.requires, policy.limit, notBefore(), runningSince(), isReady() and int(ahead.of(group, task, entry)) or '0', waitsFor, rows }

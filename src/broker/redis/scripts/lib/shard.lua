@@ -16,7 +16,7 @@
 local cursors, records, journal, ready, orders, books = {}, {}, {}, {}, {}, {}
 local leases, ranges, dependents, verification, claiming = {}, {}, {}, {}, {}
 local outcomes, submitting, ending, examining, whereabouts = {}, {}, {}, {}, {}
-local replaying, letters, later, undoing, editing = {}, {}, {}, {}, {}
+local replaying, letters, later, ahead, undoing, editing = {}, {}, {}, {}, {}, {}
 local state, locks, checkpoints = {}, {}, {}
 
 local fills = {}

@@ -1,0 +1,196 @@
+/**
+ * Servers that are killed and started again under workers: real worker processes over a WebSocket,
+ * and workers that know nothing but the HTTP API, on SQLite behind one server and on Redis behind two.
+ *
+ * Nobody is told anything. The workers find a server again by themselves and go on with what they
+ * run: each task runs once and its result is committed once, and as long as a server is back before
+ * `deadAfterMs` no attempt is lost, however often servers die under it.
+ *
+ * CHAOS_SERVER_KILLS sets the kills (default 4).
+ */
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { test, type TestContext } from "node:test";
+import { type OpenedClient, openClient } from "../../src/app/open-client.ts";
+import { defaultSettings } from "../../src/config/index.ts";
+import { batch } from "../../src/sdk/batch.ts";
+import { Client } from "../../src/sdk/client.ts";
+import { silentLogger } from "../../src/telemetry/log.ts";
+import { sleep, systemClock } from "../../src/util/clock.ts";
+import { cliFolder } from "../fixtures/cli/cli-process.ts";
+import { cleanups, eventually } from "../fixtures/sdk/scratch.ts";
+import { traces } from "../fixtures/server/tasks.ts";
+import { HttpLoopWorker } from "../support/http-loop-worker.ts";
+import { type ServerProcesses, startServerProcesses } from "../support/http-server-processes.ts";
+import { startRedis } from "../support/redis-server.ts";
+import { group, submission, tasks } from "../support/submissions.ts";
+
+const KILLS = Number(process.env["CHAOS_SERVER_KILLS"] ?? 4);
+const WORKERS = 2;
+const HTTP_WORKERS = 2;
+const HTTP_POOL = "over-http";
+const TASKS = 20;
+const TASK_MS = 30;
+/** A server is away for its start and a little more; it must be back before its workers are taken for dead. */
+const AWAY_MS = 100;
+const BETWEEN_MS = 1_000;
+const PAGE = 1_000;
+const CLOCK = systemClock({ keepAlive: true });
+
+interface Run {
+  readonly id: string;
+  readonly attempt: number;
+}
+
+for (const store of ["sqlite", "redis"] as const) {
+  test(
+    `each task runs once when its server is killed ${KILLS} times (${store})`,
+    { timeout: 90_000 + KILLS * 15_000 },
+    async (t) => {
+      const servers = await startStore(t, store);
+      const trace = path.join(servers.folder, "trace");
+      const httpRuns = new Map<string, number>();
+      const workers = await startWorkers(t, { servers, httpRuns });
+      const program = await openProgram(t, servers.address);
+
+      const lasting = await program.client.submit(batch(traces, [{ trace, id: "lasting", forMs: KILLS * 1_000 }]));
+      await eventually("a worker runs what lasts", () => tracedRuns(trace).length > 0);
+      let isOver = false;
+      const fed = feed(program, { trace, isOver: () => isOver });
+      fed.catch(() => (isOver = true));
+      for (let kill = 0; kill < KILLS && !isOver; kill += 1) {
+        await sleep(CLOCK, BETWEEN_MS);
+        const victim = servers.servers[kill % servers.servers.length];
+        await victim?.kill();
+        await sleep(CLOCK, AWAY_MS);
+        await victim?.restart();
+      }
+      isOver = true;
+      const { ours, theirs } = await fed;
+      for (const executionId of [lasting.id, ...ours, ...theirs]) await endedWell(program, executionId);
+      await Promise.all(workers.map((worker) => worker.stop()));
+
+      const runs = tracedRuns(trace);
+      assert.deepEqual(repeated(runs.map(({ id }) => id)), [], "no task of a worker process ran twice");
+      assert.equal(runs.length, 1 + ours.length * TASKS);
+      assert.ok(runs.every(({ attempt }) => attempt === 1));
+      assert.ok(
+        [...httpRuns.values()].every((times) => times === 1),
+        "no task of an HTTP worker ran twice",
+      );
+      assert.equal(httpRuns.size, theirs.length * TASKS);
+      const sum = (count: (worker: HttpLoopWorker) => number): number =>
+        workers.reduce((total, worker) => total + count(worker), 0);
+      assert.equal(
+        sum((worker) => worker.lateOutcomes),
+        0,
+      );
+      assert.equal(
+        sum((worker) => worker.registrations),
+        HTTP_WORKERS,
+        "nobody had to register again",
+      );
+      t.diagnostic(
+        `${KILLS} kills; ${runs.length} tasks of worker processes and ${httpRuns.size} of HTTP workers, each once, ` +
+          `no lost attempt; ${sum((worker) => worker.resent)} calls of HTTP workers were sent again`,
+      );
+    },
+  );
+}
+
+async function startStore(t: TestContext, store: "sqlite" | "redis"): Promise<ServerProcesses> {
+  if (store === "sqlite") return startServerProcesses(t);
+  const cleanup = cleanups(t);
+  const redis = await startRedis({ appendonly: "everysec" });
+  cleanup(() => redis.stop());
+  return startServerProcesses(t, { count: 2, broker: redis.url });
+}
+
+interface Crew {
+  readonly servers: ServerProcesses;
+  /** How often each task of an HTTP worker ran. */
+  readonly httpRuns: Map<string, number>;
+}
+
+/** Worker processes, and workers over HTTP; the latter are handed out. */
+async function startWorkers(t: TestContext, { servers, httpRuns }: Crew): Promise<readonly HttpLoopWorker[]> {
+  const folder = await cliFolder({ HOLDFAST_BROKER: servers.address, HOLDFAST_GRACE_MS: "500ms" });
+  t.after(() => folder.remove());
+  const started = Array.from({ length: WORKERS }, (_, no) => folder.start("worker", "--name", `w${no}`));
+  await Promise.all(started.map((worker) => worker.printed(/Worker w\d/)));
+  const urls = servers.servers.map(({ url }) => url);
+  return Array.from(
+    { length: HTTP_WORKERS },
+    (_, no) =>
+      new HttpLoopWorker({
+        id: `h${no}`,
+        pool: HTTP_POOL,
+        urls,
+        run: async ({ executionId, task }) => {
+          const id = `${executionId}/${task}`;
+          httpRuns.set(id, (httpRuns.get(id) ?? 0) + 1);
+          await sleep(CLOCK, TASK_MS);
+          return id;
+        },
+      }),
+  );
+}
+
+interface Program extends OpenedClient {
+  readonly client: Client;
+}
+
+/** Speaks to the servers as programs do: over HTTP, to any of them. */
+async function openProgram(t: TestContext, address: string): Promise<Program> {
+  const opened = await openClient(address, { settings: defaultSettings(), logger: silentLogger });
+  const client = new Client({ broker: opened.broker });
+  cleanups(t)(() => client.close());
+  return { ...opened, client };
+}
+
+/** Submits work for both kinds of workers for as long as it is told to, and waits for it. */
+async function feed(
+  { client, broker }: Program,
+  { trace, isOver }: { readonly trace: string; readonly isOver: () => boolean },
+): Promise<{ readonly ours: readonly string[]; readonly theirs: readonly string[] }> {
+  const ours: string[] = [];
+  const theirs: string[] = [];
+  while (!isOver()) {
+    const inputs = Array.from({ length: TASKS }, (_, no) => ({ trace, id: `${ours.length}-${no}`, forMs: TASK_MS }));
+    const own = await client.submit(batch(traces, inputs));
+    ours.push(own.id);
+    const work = group(tasks(TASKS), { pool: HTTP_POOL });
+    const { executions } = await broker.submit({ submissions: [submission([work])] });
+    const [receipt] = executions;
+    assert.ok(receipt !== undefined);
+    theirs.push(receipt.executionId);
+    await own.wait();
+    await (await client.get(receipt.executionId)).wait();
+  }
+  return { ours, theirs };
+}
+
+/** Everything completed, each result there once, nothing lost on the way. */
+async function endedWell({ client, broker }: Program, executionId: string): Promise<void> {
+  const execution = await client.get(executionId);
+  const { state, counters, lostAttempts, refusedOutcomes } = await execution.wait();
+  assert.deepEqual([state, counters.completed, lostAttempts, refusedOutcomes], ["completed", counters.total, 0, 0]);
+  const { rows } = await broker.readResults({ executionId, limit: PAGE });
+  assert.deepEqual(repeated(rows.map(({ task }) => String(task))), []);
+  assert.equal(rows.length, counters.total);
+}
+
+function tracedRuns(trace: string): readonly Run[] {
+  if (!existsSync(trace)) return [];
+  const lines = readFileSync(trace, "utf8").split("\n").slice(0, -1);
+  return lines.map((line) => {
+    const [id = "", attempt] = line.split(" ");
+    return { id, attempt: Number(attempt) };
+  });
+}
+
+function repeated(names: readonly string[]): readonly string[] {
+  const seen = new Set<string>();
+  return names.filter((name) => seen.size === seen.add(name).size);
+}
