@@ -51,7 +51,12 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
   const broker = await openBroker(address, { settings, logger, mayOwn: false, coordinate: true });
   const worker = new Worker({
     broker,
-    profile: { worker: name, pools: poolsOf(settings), capabilities: settings.capabilities, slots: settings.concurrency },
+    profile: {
+      worker: name,
+      pools: poolsOf(settings),
+      capabilities: settings.capabilities,
+      slots: settings.concurrency,
+    },
     settings: {
       prefetch: settings.prefetch,
       idleExitMs: settings.idleExitMs,

@@ -1,14 +1,7 @@
 /** Schemas of the calls for shared state: locks, values, checkpoints. */
 import * as z from "zod";
 import type { Broker } from "./contract.ts";
-import {
-  MAX_CHECKPOINT,
-  MAX_CHECKPOINTS_KEPT,
-  MAX_LOCK_TTL_MS,
-  MAX_PAGE,
-  MAX_PAYLOAD,
-  MAX_WAIT_MS,
-} from "./limits.ts";
+import { MAX_CHECKPOINT, MAX_CHECKPOINTS_KEPT, MAX_LOCK_TTL_MS, MAX_PAGE, MAX_PAYLOAD, MAX_WAIT_MS } from "./limits.ts";
 import { identifier, integer, MAX_DURATION_MS, MAX_IDENTIFIER, MAX_MESSAGE, strict } from "./schema-parts.ts";
 
 type ParamsOf<M extends StateMethod> = Parameters<Broker[M]>[0];

@@ -37,7 +37,8 @@ export function corsHeaders(origins: readonly string[], { origin, preflight = fa
     ...(preflight
       ? {
           "access-control-allow-methods": "GET, HEAD, POST, PUT, DELETE",
-          "access-control-allow-headers": "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id",
+          "access-control-allow-headers":
+            "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id",
           "access-control-max-age": String(PREFLIGHT_SECONDS),
         }
       : {}),

@@ -91,7 +91,10 @@ describe("a server that needs tokens", { timeout: TIMEOUT_MS }, () => {
     const execution = await client.get(executions[0]?.executionId ?? "");
     const values: unknown[] = [];
     for await (const { value } of execution.results()) values.push(value);
-    assert.deepEqual(values.toSorted(), [0, 10, 12, 14, 2, 4, 6, 8]);
+    assert.deepEqual(
+      values.toSorted((a, b) => Number(a) - Number(b)),
+      [0, 2, 4, 6, 8, 10, 12, 14],
+    );
     assert.equal(await client.state.get("sum"), 28);
     await client.state.set("a/b c", { deep: [1, "ü"] });
     assert.deepEqual(await client.state.get("a/b c"), { deep: [1, "ü"] });

@@ -140,6 +140,16 @@ test("the input passes the task's schema, and what the schema makes of it arrive
   assert.equal(failure.message, "input.k: is no good");
 });
 
+test("a handler that is none of ours is told once and for all, whatever it is", async () => {
+  const told = { '{"kind":"job","type":"train"}': /job train .*--jobs/, '{"kind":"shell"}': /"shell"/ };
+  const others = { "{}": /none/, null: /none/, "[1]": /none/, '"x"': /none/, '{"kind":"function"}': /"function"/ };
+  for (const [text, says] of Object.entries({ ...told, ...others })) {
+    const { failure } = failed(await harness.run("any", {}, { handler: text }));
+    assert.deepEqual([failure.class, failure.code], ["invalid-input", "MODULE_NOT_LOADED"], text);
+    assert.match(failure.message, says);
+  }
+});
+
 test("a module that cannot be loaded is told once and for all", async () => {
   for (const module of [fixtureUrl("broken-module"), fixtureUrl("no-such-module")]) {
     const { failure } = failed(await harness.run("any", {}, { handler: handler("any", module) }));

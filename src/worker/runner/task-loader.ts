@@ -74,16 +74,15 @@ export class LoadedSpec {
 }
 
 function readHandler(text: string): FunctionHandler {
-  const handler = JSON.parse(text) as FunctionHandler | JobHandler | { readonly kind: string };
+  // Over HTTP a handler is whatever its submitter wrote.
+  const handler = (JSON.parse(text) ?? {}) as FunctionHandler | JobHandler | { readonly kind?: unknown };
+  if (handler.kind === "function" && "module" in handler) return handler;
   if (handler.kind === "job" && "type" in handler) {
     const problem = "it is known by its type only; start the worker with --jobs and the module that has its task";
     throw new HoldfastError("MODULE_NOT_LOADED", { module: `job ${handler.type}`, problem });
   }
-  if (handler.kind !== "function" || !("module" in handler)) {
-    const module = `a handler of kind ${String(handler.kind)}`;
-    throw new HoldfastError("MODULE_NOT_LOADED", { module, problem: "this worker knows functions and jobs only" });
-  }
-  return handler;
+  const module = `a handler of kind ${JSON.stringify(handler.kind) ?? "none"}`;
+  throw new HoldfastError("MODULE_NOT_LOADED", { module, problem: "this worker knows functions and jobs only" });
 }
 
 async function findTask({ module, task }: FunctionHandler): Promise<TaskDefinition> {

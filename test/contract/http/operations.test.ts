@@ -73,7 +73,7 @@ async function executions(api: Caller): Promise<string> {
     found.map((one) => one["executionId"]),
     [executionId],
   );
-  const view = await api.call<Json>("getExecution", { params });
+  const view = await api.call("getExecution", { params });
   assert.deepEqual(view["meta"], { by: "test" });
   await api.call("pauseExecution", { params });
   const why = await api.call<{ why: { code: string; sentence: string } }>("explainTask", {

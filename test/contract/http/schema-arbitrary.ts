@@ -106,7 +106,7 @@ const MISFIT = fc.constantFrom<unknown>({ "no such field": 1 }, [[["deep"]]], 1.
 export function spoiled(schema: Json, body: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
   const target = resolve(schema);
   const required = (target["required"] ?? []) as string[];
-  const names = Object.keys((target["properties"] ?? {}) as Json);
+  const names = Object.keys(target["properties"] ?? {});
   const changed = (change: (json: Json, name: string, misfit: unknown) => unknown, among: readonly string[]) =>
     fc
       .tuple(body, fc.constantFrom(...among), MISFIT)

@@ -23,7 +23,13 @@ test("a named file has a note of its own", () => {
 });
 
 test("a server's address is taken as it is", () => {
-  const addresses = ["ws://localhost:7420", "wss://broker.example/broker", "ws://[::1]:1/x", "http://a", "https://a:1/x"];
+  const addresses = [
+    "ws://localhost:7420",
+    "wss://broker.example/broker",
+    "ws://[::1]:1/x",
+    "http://a",
+    "https://a:1/x",
+  ];
   for (const url of addresses) assert.deepEqual(parseBrokerAddress(url), { kind: "server", urls: [url] });
 });
 
@@ -34,7 +40,18 @@ test("several servers stand with commas between them, the scheme once or each ti
 });
 
 test("anything else is refused with what was expected, and without its secrets", () => {
-  for (const wrong of ["amqp://host", "ws://", "wss:", "http://", "http://a,", "http://a,ftp://b", "sqlite:", "sqlite://host/x", "", "  "]) {
+  for (const wrong of [
+    "amqp://host",
+    "ws://",
+    "wss:",
+    "http://",
+    "http://a,",
+    "http://a,ftp://b",
+    "sqlite:",
+    "sqlite://host/x",
+    "",
+    "  ",
+  ]) {
     assert.throws(
       () => parseBrokerAddress(wrong),
       (thrown) => HoldfastError.is(thrown, "INVALID_BROKER_URL") && thrown.message.includes("expected a folder"),
