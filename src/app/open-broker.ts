@@ -3,7 +3,7 @@
  */
 import type { Broker } from "../broker/contract.ts";
 import { instrument } from "../broker/instrumented.ts";
-import { type BrokerAddress as RemoteAddress, connectRemoteBroker } from "../broker/remote/connect.ts";
+import { connectRemoteBroker, type Whereabouts } from "../broker/remote/connect.ts";
 import type { Settings } from "../config/index.ts";
 import { type Logger, silentLogger } from "../telemetry/log.ts";
 import { createCallMetrics } from "../telemetry/metrics.ts";
@@ -102,13 +102,15 @@ export async function openBroker(address: string, options: OpenBrokerOptions): P
   });
 }
 
-/** Servers on one store are equal: each attempt to connect goes to the next one, the first to any. */
-function anyServer(urls: readonly string[], token: string): () => RemoteAddress {
-  let next = Math.floor(Math.random() * urls.length);
-  return () => {
-    const url = urls[next % urls.length] as string;
-    next += 1;
-    return { url, token };
+/**
+ * Servers on one store are equal: the first attempt to connect goes to any of them, and each further
+ * one to the next, except that a connection that was cut is first tried where it was.
+ */
+function anyServer(urls: readonly string[], token: string): Whereabouts {
+  let at = Math.floor(Math.random() * urls.length);
+  return ({ isReturn }) => {
+    if (!isReturn) at = (at + 1) % urls.length;
+    return { url: urls[at] as string, token };
   };
 }
 

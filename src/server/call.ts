@@ -11,6 +11,9 @@ interface Asked {
   readonly remoteAddress: string;
 }
 
+/** Made once: an error of its own for every call that has been answered would cost more than the answer's head. */
+const GONE = new Error("the caller has gone, or the server ends");
+
 export class RequestCall implements Call {
   readonly requestId: string;
   readonly facts: RequestFacts;
@@ -50,7 +53,7 @@ export class RequestCall implements Call {
       this.#aborts = aborts;
       const abort = (): void => {
         this.#closing.removeEventListener("abort", abort);
-        aborts.abort();
+        aborts.abort(GONE);
       };
       const { raw } = this.reply;
       if (this.#closing.aborted || raw.destroyed) abort();

@@ -56,17 +56,17 @@ for (const store of ["sqlite", "redis"] as const) {
 
       const lasting = await program.client.submit(batch(traces, [{ trace, id: "lasting", forMs: KILLS * 1_000 }]));
       await eventually("a worker runs what lasts", () => tracedRuns(trace).length > 0);
-      let isOver = false;
-      const fed = feed(program, { trace, isOver: () => isOver });
-      fed.catch(() => (isOver = true));
-      for (let kill = 0; kill < KILLS && !isOver; kill += 1) {
+      const over = new AbortController();
+      const fed = feed(program, { trace, over: over.signal });
+      fed.catch(() => over.abort());
+      for (let kill = 0; kill < KILLS && !over.signal.aborted; kill += 1) {
         await sleep(CLOCK, BETWEEN_MS);
         const victim = servers.servers[kill % servers.servers.length];
         await victim?.kill();
         await sleep(CLOCK, AWAY_MS);
         await victim?.restart();
       }
-      isOver = true;
+      over.abort();
       const { ours, theirs } = await fed;
       for (const executionId of [lasting.id, ...ours, ...theirs]) await endedWell(program, executionId);
       await Promise.all(workers.map((worker) => worker.stop()));
@@ -152,11 +152,11 @@ async function openProgram(t: TestContext, address: string): Promise<Program> {
 /** Submits work for both kinds of workers for as long as it is told to, and waits for it. */
 async function feed(
   { client, broker }: Program,
-  { trace, isOver }: { readonly trace: string; readonly isOver: () => boolean },
+  { trace, over }: { readonly trace: string; readonly over: AbortSignal },
 ): Promise<{ readonly ours: readonly string[]; readonly theirs: readonly string[] }> {
   const ours: string[] = [];
   const theirs: string[] = [];
-  while (!isOver()) {
+  while (!over.aborted) {
     const inputs = Array.from({ length: TASKS }, (_, no) => ({ trace, id: `${ours.length}-${no}`, forMs: TASK_MS }));
     const own = await client.submit(batch(traces, inputs));
     ours.push(own.id);

@@ -61,23 +61,23 @@ test(
     };
     cleanup(() => Promise.all(Object.values(clients).map((client) => client.close())));
 
-    let isOver = false;
+    const over = new AbortController();
     const programs = Object.entries(clients).map(async ([name, client]) => {
       let submits = 0;
       // Without a key of its own: a call that is sent twice on the way must still be one submission.
-      for (; !isOver; submits += 1) await submitAndFollow(client, `${name}-${submits}`);
+      for (; !over.signal.aborted; submits += 1) await submitAndFollow(client, `${name}-${submits}`);
       return submits;
     });
-    const failed = Promise.all(programs);
-    failed.catch(() => (isOver = true));
-    for (let kill = 0; kill < KILLS && !isOver; kill += 1) {
+    const submitting = Promise.all(programs);
+    submitting.catch(() => over.abort());
+    for (let kill = 0; kill < KILLS && !over.signal.aborted; kill += 1) {
       const victim = servers[kill % SERVERS];
       await victim?.kill();
       await sleep(CLOCK, AWAY_MS);
       await victim?.restart();
     }
-    isOver = true;
-    const submits = await failed;
+    over.abort();
+    const submits = await submitting;
     t.diagnostic(`${submits.join(" and ")} sweeps of ${POINTS} points submitted and read, ${KILLS} kills`);
 
     const { executions } = await broker.listExecutions({ limit: PAGE });

@@ -98,7 +98,7 @@ export class HttpLoopWorker {
             ? {}
             : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
         });
-        const answer = { status: response.status, body: (await response.json()) as unknown };
+        const answer: Answer = { status: response.status, body: await response.json() };
         if (response.status < 500) return answer;
       } catch {
         // It is sent again.

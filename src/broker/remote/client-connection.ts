@@ -12,9 +12,15 @@ import type { Clock } from "../../util/clock.ts";
 import { type BrokerAddress, Link, type LinkEnd } from "./client-link.ts";
 import type { Hello, Welcome } from "./wire.ts";
 
+/**
+ * Where the host is; asked before every attempt, because it may have moved. `isReturn`: a good
+ * connection has just been cut. The host at its other end keeps what was said on it for a moment, so
+ * where several hosts serve one store the same one is the best to try.
+ */
+export type Whereabouts = (attempt: { readonly isReturn: boolean }) => BrokerAddress | Promise<BrokerAddress>;
+
 export interface ConnectionOptions {
-  /** Where the host is; asked before every attempt, because it may have moved. */
-  readonly url: () => BrokerAddress | Promise<BrokerAddress>;
+  readonly url: Whereabouts;
   readonly clock: Clock;
   readonly logger: Logger;
   /** 0 ≤ x < 1. */
@@ -55,6 +61,10 @@ export class Connection {
   #openedAt = 0;
   /** Failed attempts since the last good connection. */
   #failures = 0;
+  /** The next attempt is the first after a connection that was cut. */
+  #isReturn = false;
+  /** The host has fallen silent: it is not the one to go back to. */
+  #isSilent = false;
   /** Stops the timer of the attempt, or of the pause before it. */
   #cancelTimer: () => void = () => undefined;
   #linkIsDown: () => void = () => undefined;
@@ -96,6 +106,7 @@ export class Connection {
   checkSilence(now: number): void {
     const silentMs = SILENT_KEEPALIVES * this.#keepaliveMs;
     if (this.#state === "open" && this.#link !== undefined && now - this.#link.heardAt > silentMs) {
+      this.#isSilent = true;
       this.#link.terminate(`it was silent for ${silentMs} ms`);
     }
   }
@@ -130,8 +141,10 @@ export class Connection {
       if (this.#link === undefined) end({ kind: "lost", problem });
       else this.#link.terminate(problem);
     });
+    const isReturn = this.#isReturn;
+    this.#isReturn = false;
     const dialHost = async (): Promise<void> => {
-      const address = await url();
+      const address = await url({ isReturn });
       if (!over && this.#state !== "closed") this.#dial(address, end);
     };
     dialHost().catch((thrown: unknown) => end(endOf(thrown)));
@@ -172,6 +185,8 @@ export class Connection {
     const now = this.#options.clock.now();
     if (this.#state === "open") {
       this.disconnectedAt = now;
+      this.#isReturn = how.kind === "lost" && !this.#isSilent;
+      this.#isSilent = false;
       if (now - this.#openedAt >= LASTING_MS) this.#failures = 0;
     }
     if (how.kind === "refused") {

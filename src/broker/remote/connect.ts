@@ -19,13 +19,14 @@ import {
   type SubmitParams,
 } from "../contract.ts";
 import { RemoteClient } from "./client.ts";
-import type { BrokerAddress } from "./client-link.ts";
+import type { Whereabouts } from "./client-connection.ts";
 
+export type { Whereabouts } from "./client-connection.ts";
 export type { BrokerAddress } from "./client-link.ts";
 
 export interface ConnectRemoteOptions {
-  /** Where the host is; asked before every attempt, because it may have moved. */
-  readonly url: () => BrokerAddress | Promise<BrokerAddress>;
+  /** Where the host is; asked before every attempt. */
+  readonly url: Whereabouts;
   /** Where a process has nothing else to do than wait for the broker, one whose timers keep it alive. */
   readonly clock: Clock;
   /** 0 ≤ x < 1, different in every process: it makes the names that must be unique. */

@@ -7,9 +7,9 @@
  * are handed back first, so that they do not count as lost attempts.
  *
  * The worker may have gone on with another host on the same store. So a session is declared lost only
- * if the broker has not heard of it since this host last passed on a call for it. A host that stood
- * still cannot know: a worker may have left it long before it read the last it said. After that, only
- * silence tells who is dead.
+ * if the broker has not heard of it since it heard the last call that this host passed on for it. A
+ * host that stood still cannot know: a worker may have left it long before the host read the last it
+ * said. After that, only silence tells who is dead.
  *
  * A session is used by its owner only (SocketRights.owner). A crash of the host loses this book:
  * sessions then die by silence only, or turn up again on the next host, which enters them, and their
@@ -20,18 +20,28 @@ import { HoldfastError } from "../../errors/index.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Clock } from "../../util/clock.ts";
 import type { Broker, BrokerMethod, OpenSessionReply } from "../contract.ts";
+import { waitOf } from "./client-calls.ts";
 import { handBack } from "./host-call.ts";
 import type { Peer } from "./host-peer.ts";
 import type { Grant } from "./reply-log.ts";
 
-/** A call that was passed on has reached the store after this long, milliseconds. One that takes longer costs speed only. */
-const LANDING_MS = 10;
+/**
+ * A call that waits in the store has surely reached it after this long, milliseconds. Where one takes
+ * longer, a death is told by silence.
+ */
+const LANDING_MS = 50;
+/** What two clocks that cut off parts of milliseconds may differ by between two readings. */
+const ROUNDING_MS = 2;
 
 interface SessionUse {
   readonly peer: Peer;
-  /** When a call for it was last passed on, on the host's clock. */
-  passedAt: number;
+  /** When the last of the calls that are over was heard by the store at the latest, on the host's clock. */
+  heardBy: number;
+  /** The same of each call that is under way, by its params. */
+  readonly underWay: Map<unknown, number>;
 }
+
+const NEVER_USED: Pick<SessionUse, "heardBy" | "underWay"> = { heardBy: 0, underWay: new Map() };
 
 export class SessionBook {
   readonly #broker: Broker;
@@ -57,7 +67,7 @@ export class SessionBook {
     if (use.peer.owner !== peer.owner && !peer.rights.seesAll) {
       throw new HoldfastError("FORBIDDEN", { problem: `${method}: this session was opened with another token.` });
     }
-    this.#enter(session, peer);
+    this.#enter(session, peer).underWay.set(params, this.#clock.now() + LANDING_MS);
   }
 
   /** A request has succeeded: the session is real. */
@@ -74,6 +84,7 @@ export class SessionBook {
     }
     const session = sessionOf(call.method, call.params);
     if (session === undefined) return;
+    this.#noteHeard(session, call.params);
     if (call.method === "closeSession") this.#strike(session);
     else if (!peer.gone && !this.#uses.has(session)) this.#enter(session, peer);
   }
@@ -81,14 +92,15 @@ export class SessionBook {
   /** The broker knows no such session (any more). */
   noteFailure(method: BrokerMethod, params: unknown, error: HoldfastError): void {
     const session = sessionOf(method, params);
-    if (session !== undefined && error.code === "SESSION_LOST") this.#strike(session);
+    if (session === undefined) return;
+    this.#noteHeard(session, params);
+    if (error.code === "SESSION_LOST") this.#strike(session);
   }
 
-  /** One more call is passed on for a request that waits. */
-  notePassed(method: BrokerMethod, params: unknown): void {
+  /** For a request that waits one more call is made. */
+  noteRepeat(method: BrokerMethod, params: unknown): void {
     const session = sessionOf(method, params);
-    const use = session === undefined ? undefined : this.#uses.get(session);
-    if (use !== undefined) use.passedAt = this.#clock.now();
+    if (session !== undefined) this.#uses.get(session)?.underWay.set(params, this.#clock.now() + LANDING_MS);
   }
 
   /**
@@ -125,11 +137,14 @@ export class SessionBook {
   }
 
   async #giveUp(session: string, mayBeElsewhere: boolean): Promise<void> {
-    const passedAt = this.#uses.get(session)?.passedAt ?? 0;
+    const { heardBy, underWay } = this.#uses.get(session) ?? NEVER_USED;
     this.#strike(session);
     if (mayBeElsewhere)
       this.#logger.info({ session }, "a worker's connection is gone; it may have left while this host stood still");
-    else await this.#close(session, Math.max(0, this.#clock.now() - passedAt - LANDING_MS));
+    else {
+      const silentForMs = this.#clock.now() - Math.max(heardBy, ...underWay.values()) - ROUNDING_MS;
+      await this.#close(session, Math.max(0, silentForMs));
+    }
   }
 
   async #close(session: string, silentForMs: number): Promise<void> {
@@ -145,16 +160,24 @@ export class SessionBook {
     }
   }
 
-  #enter(session: string, peer: Peer): void {
+  #enter(session: string, peer: Peer): SessionUse {
     const former = this.#uses.get(session);
-    const passedAt = this.#clock.now();
-    if (former?.peer === peer) {
-      former.passedAt = passedAt;
-      return;
-    }
+    if (former?.peer === peer) return former;
     former?.peer.sessions.delete(session);
-    this.#uses.set(session, { peer, passedAt });
+    const use = { peer, heardBy: former?.heardBy ?? this.#clock.now(), underWay: former?.underWay ?? new Map() };
+    this.#uses.set(session, use);
     peer.sessions.add(session);
+    return use;
+  }
+
+  /** A call is over: it cannot be heard any more. */
+  #noteHeard(session: string, params: unknown): void {
+    const use = this.#uses.get(session);
+    const landedBy = use?.underWay.get(params);
+    if (use === undefined || landedBy === undefined) return;
+    use.underWay.delete(params);
+    const overAt = this.#clock.now();
+    use.heardBy = Math.max(use.heardBy, waitOf(params) > 0 ? Math.min(landedBy, overAt) : overAt);
   }
 
   #strike(session: string): void {

@@ -353,7 +353,7 @@ export class BrokerHost {
   #isWanted(peer: Peer, { method, params }: HostCall): boolean {
     if (peer.gone || this.#closing !== undefined) return false;
     if (method !== "acquireLock" && peer.socket === undefined) return false;
-    this.#sessions.notePassed(method, params);
+    this.#sessions.noteRepeat(method, params);
     return true;
   }
 

@@ -4,11 +4,18 @@
  */
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import type { Broker, ClaimReply, Lease, WorkerProfile } from "../../../src/broker/contract.ts";
+import {
+  type Broker,
+  BROKER_METHODS,
+  type BrokerMethod,
+  type ClaimReply,
+  type Lease,
+  type WorkerProfile,
+} from "../../../src/broker/contract.ts";
 import { openRedisBroker } from "../../../src/broker/redis/index.ts";
 import type { ServedBroker } from "../../../src/broker/remote/serve-broker.ts";
 import { openSqliteBroker } from "../../../src/broker/sqlite/index.ts";
-import type { Clock } from "../../../src/util/clock.ts";
+import { type Clock, sleep } from "../../../src/util/clock.ts";
 import { sharedRedis } from "../../support/redis-server.ts";
 import { batch } from "../../support/submissions.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
@@ -20,6 +27,7 @@ afterEach(() => belongings.end());
 const GRACE_MS = 200;
 const KEEPALIVE_MS = 1_000;
 const PROFILE: WorkerProfile = { worker: "w", host: "h", pid: 1, pools: ["default"], capabilities: [], slots: 4 };
+const MAX_LOOKS = 5_000;
 const STORES = ["sqlite", "redis"] as const;
 
 interface World {
@@ -28,15 +36,27 @@ interface World {
   /** Where the worker begins. */
   readonly first: ServedBroker;
   readonly other: ServedBroker;
+  /** Heartbeats that were heard late, or will be. */
+  readonly late: readonly Promise<unknown>[];
   /** The first host's clock runs ahead by this much: it stood still meanwhile, and has not looked at its timers yet. */
   pauseFirst(ms: number): void;
   /** How long ago the broker heard of the session, and whether it lives. */
   view(): Promise<{ readonly state: string; readonly silentForMs: number; readonly held: number }>;
 }
 
-async function makeWorld(store: (typeof STORES)[number]): Promise<World> {
+/** `slowMs`: the store hears heartbeats so late. */
+async function makeWorld(store: (typeof STORES)[number], slowMs = 0): Promise<World> {
   const clock = new VirtualClock();
-  const broker = await openStore(store, clock);
+  const late: Promise<unknown>[] = [];
+  const opened = await openStore(store, clock);
+  const broker =
+    slowMs === 0
+      ? opened
+      : hearingLate(opened, (call) => {
+          const heard = sleep(clock, slowMs).then(call);
+          late.push(heard);
+          return heard;
+        });
   belongings.keep(() => broker.close());
   let aheadMs = 0;
   const ofFirst: Clock = {
@@ -51,6 +71,7 @@ async function makeWorld(store: (typeof STORES)[number]): Promise<World> {
     broker,
     first,
     other,
+    late,
     pauseFirst: (ms) => (aheadMs += ms),
     view: async () => {
       const { sessions } = await broker.listSessions({ limit: 10 });
@@ -76,6 +97,15 @@ async function openStore(store: (typeof STORES)[number], clock: Clock): Promise<
   });
 }
 
+/** Heartbeats are passed on by `delay`. */
+function hearingLate(broker: Broker, delay: <T>(call: () => Promise<T>) => Promise<T>): Broker {
+  const methods = Object.fromEntries(
+    BROKER_METHODS.map((method) => [method, (params: never) => broker[method](params)]),
+  ) as unknown as Pick<Broker, BrokerMethod>;
+  const heartbeat: Broker["heartbeat"] = (params) => delay(() => broker.heartbeat(params));
+  return { ...methods, heartbeat, features: broker.features, close: () => broker.close() };
+}
+
 interface Worker {
   readonly client: RawClient;
   readonly session: string;
@@ -94,6 +124,13 @@ async function join({ first }: World): Promise<Worker> {
   return { client, session };
 }
 
+/** A claim that waits, and has reached the store. */
+async function waitForWork(world: World, { client, session }: Worker, id: number): Promise<void> {
+  await world.clock.advance(1);
+  client.send([id, id - 1, "claim", { session, max: 1, waitMs: 30_000 }]);
+  await until(world, ({ silentForMs }) => silentForMs === 0);
+}
+
 /** The worker's connection to its host breaks; resolves when the host has noticed. */
 async function cut({ clock }: World, { client }: Worker): Promise<void> {
   const timers = clock.waiting;
@@ -108,7 +145,11 @@ async function goOnElsewhere({ other }: World, { session }: Worker, held: readon
 }
 
 async function until(world: World, holds: (view: Awaited<ReturnType<World["view"]>>) => boolean): Promise<void> {
-  while (!holds(await world.view())) await world.clock.advance(0);
+  for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
+    if (holds(await world.view())) return;
+    await world.clock.advance(0);
+  }
+  assert.fail("it did not come to this");
 }
 
 async function lostAttempts({ broker }: World, executionId: string): Promise<readonly [number, number]> {
@@ -149,10 +190,23 @@ for (const store of STORES) {
     assert.deepEqual(await lostAttempts(world, executionId), [1, 1]);
   });
 
+  test(`${store}: what a dead worker said last is no sign of life because it was heard late`, async () => {
+    const world = await makeWorld(store, GRACE_MS / 2);
+    const worker = await join(world);
+    const timers = world.clock.waiting;
+    worker.client.send([2, 1, "heartbeat", { session: worker.session, running: 0 }]);
+    await eventually(() => world.clock.waiting > timers);
+    await cut(world, worker);
+    await world.clock.advance(GRACE_MS / 2);
+    await Promise.all(world.late);
+    await world.clock.advance(GRACE_MS / 2);
+    await until(world, ({ state }) => state === "lost");
+  });
+
   test(`${store}: a dead worker whose claim was waiting is lost after the grace time, too`, async () => {
     const world = await makeWorld(store);
     const worker = await join(world);
-    worker.client.send([2, 1, "claim", { session: worker.session, max: 1, waitMs: 30_000 }]);
+    await waitForWork(world, worker, 2);
     // The host has asked again meanwhile.
     await world.clock.advance(900);
     await until(world, ({ silentForMs }) => silentForMs < 500);
@@ -164,7 +218,7 @@ for (const store of STORES) {
   test(`${store}: a claim that waits for one who has moved is no sign of life after that of the other host`, async () => {
     const world = await makeWorld(store);
     const worker = await join(world);
-    worker.client.send([2, 1, "claim", { session: worker.session, max: 1, waitMs: 30_000 }]);
+    await waitForWork(world, worker, 2);
     await world.clock.advance(350);
     await cut(world, worker);
     await world.clock.advance(20);
@@ -179,7 +233,7 @@ for (const store of STORES) {
     const executionId = await submit(world, 1);
     const worker = await join(world);
     await ask(worker.client, 2, "claim", { session: worker.session, max: 1, waitMs: 0 });
-    worker.client.send([3, 2, "claim", { session: worker.session, max: 1, waitMs: 30_000 }]);
+    await waitForWork(world, worker, 3);
     await world.clock.advance(100);
     await cut(world, worker);
     const second = await submit(world, 1);
@@ -198,7 +252,7 @@ for (const store of STORES) {
   test(`${store}: what a host could not deliver goes back, and the worker that has moved lives on`, async () => {
     const world = await makeWorld(store);
     const worker = await join(world);
-    worker.client.send([2, 1, "claim", { session: worker.session, max: 1, waitMs: 30_000 }]);
+    await waitForWork(world, worker, 2);
     await world.clock.advance(100);
     await cut(world, worker);
     await world.clock.advance(20);

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { afterEach, test } from "node:test";
 import type { Broker, Lease, Outcome } from "../../../src/broker/contract.ts";
 import { seededRandom } from "../../support/seeded-random.ts";
-import { Belongings, brokerOf, eventually, gate, TinyBroker } from "./support.ts";
+import { Belongings, brokerOf, eventually, gate, TinyBroker, TOKEN } from "./support.ts";
 
 const belongings = new Belongings();
 afterEach(() => belongings.end());
@@ -98,6 +98,36 @@ test("a half-open connection is noticed by its silence and made again", async ()
   await eventually(() => cable.connections >= 2);
   cable.deafClient = false;
   assert.equal((await call).session, "s1");
+});
+
+test("only a connection that was cut is first made again where it was", async () => {
+  const host = await belongings.serve(new TinyBroker().broker, { ...LONG_GRACE, keepaliveMs: 20 });
+  const cable = await belongings.cable(host.url);
+  const returns: boolean[] = [];
+  const client = await belongings.connect(cable.url, {
+    url: ({ isReturn }) => {
+      returns.push(isReturn);
+      return { url: cable.url, token: TOKEN };
+    },
+  });
+  assert.deepEqual(returns.splice(0), [false]);
+  cable.mended = false;
+  cable.cut();
+  await eventually(() => returns.length >= 3);
+  cable.mended = true;
+  const { session } = await client.openSession(profile);
+  assert.ok(returns.splice(0).every((isReturn, attempt) => isReturn === (attempt === 0)));
+  // A host that is silent may be so for long.
+  cable.deafClient = true;
+  const call = client.heartbeat({ session, running: 0 });
+  await eventually(() => returns.length >= 1);
+  cable.deafClient = false;
+  await call;
+  assert.equal(returns[0], false);
+  returns.splice(0);
+  await host.close();
+  await eventually(() => returns.length >= 1);
+  assert.equal(returns[0], false, "nor is one that ends in order");
 });
 
 test("whenever the connection breaks, each task is completed once and no lease is lost", async (t) => {
