@@ -10,6 +10,7 @@ import { HoldfastError } from "../errors/index.ts";
 import type { Access } from "./access.ts";
 import type { RequestCall } from "./call.ts";
 import { type Handler, RawReply, type ServerParts, StatusReply } from "./handler.ts";
+import { lingering } from "./linger.ts";
 import { permit } from "./principal.ts";
 import { printJson } from "./reply-text.ts";
 import { errorHeaders, errorReply } from "./reply-error.ts";
@@ -70,11 +71,15 @@ export class Pipeline {
     const { reply } = call;
     // Whoever has gone hears nothing; an answer that has begun cannot become another one.
     if (reply.sent || reply.raw.destroyed || reply.raw.headersSent) return;
+    const headers = errorHeaders(error);
+    const text = printJson(errorReply(error, call.requestId));
+    const { raw } = call.request;
+    const isCutOff = headers["connection"] === "close" && !raw.complete;
     this.#finish(call, {
       status: httpStatus,
-      headers: errorHeaders(error),
+      headers: isCutOff ? { ...headers, "content-length": String(Buffer.byteLength(text)) } : headers,
       type: JSON_TYPE,
-      body: printJson(errorReply(error, call.requestId)),
+      body: isCutOff ? lingering(text, raw, this.#parts.clock) : text,
     });
   }
 

@@ -53,14 +53,15 @@ describe("a running holdfast up", { timeout: TIMEOUT_MS }, () => {
     return JSON.parse(end.stdout) as T;
   };
 
-  test("tells how to reach it, without its token", async () => {
-    const [, address = ""] = await up.printed(/Address +(http:\/\/127\.0\.0\.1:\d+\S*)/);
+  test("tells how to reach its server, and keeps the token of its own folder to itself", async () => {
+    const [, address = ""] = await up.printed(/Address +(http:\/\/127\.0\.0\.1:\d+)/);
+    assert.equal((await fetch(`${address}/api/v1/health/live`)).status, 200);
     const note = JSON.parse(readFileSync(path.join(folder.path, ".holdfast", "owner.json"), "utf8")) as {
       readonly token: string;
       readonly url: string;
     };
-    assert.equal(note.url, address);
-    const { stdout } = await up.printed(/Token +in /).then(() => folder.run("status"));
+    assert.notEqual(new URL(note.url).port, new URL(address).port, "the folder's own door is another one");
+    const { stdout } = await up.printed(/Token +not needed/).then(() => folder.run("status"));
     assert.equal(stdout.includes(note.token), false);
   });
 

@@ -110,7 +110,7 @@ export const EXECUTION_OPERATIONS = defineOperations({
     query: textsQuery,
     body: partBody,
     bodyLimit: SUBMIT_BODY_BYTES,
-    reply: z.strictObject({ total: count.describe("Items of the execution now.") }),
+    reply: z.strictObject({ total: z.number().min(0).describe("Items of the execution now.") }),
     errors: [
       "EXECUTION_NOT_FOUND",
       "EXECUTION_SEALED",
