@@ -13,17 +13,24 @@ export interface HttpServer {
   storeProcessorUs(): Promise<number | undefined>;
 }
 
+export interface ServerUnderTest {
+  readonly store: Store | "bare";
+  /** Silence after which a worker is dead. Default: the broker's. */
+  readonly deadAfterMs?: number;
+}
+
 export async function withHttpServer<Result>(
   context: BenchContext,
-  store: Store | "bare",
+  { store, deadAfterMs }: ServerUnderTest,
   action: (server: HttpServer) => Promise<Result>,
 ): Promise<Result> {
   const redis = store === "redis" ? await RedisServer.start("everysec", context.folder()) : undefined;
   const child = new Child(siblingModule(import.meta.url, "./processes/http-server"));
   try {
     const place = redis === undefined ? {} : { redis: { host: redis.host, port: redis.port } };
+    const patience = deadAfterMs === undefined ? {} : { deadAfterMs };
     const start: ServerRequest =
-      store === "bare" ? { kind: "start-bare" } : { kind: "start", folder: context.folder(), ...place };
+      store === "bare" ? { kind: "start-bare" } : { kind: "start", folder: context.folder(), ...place, ...patience };
     const { url } = await child.ask<{ readonly url: string }>(start);
     return await action({
       url,

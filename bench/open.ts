@@ -4,6 +4,7 @@ import { type EmbeddedBroker, openEmbeddedBroker } from "../src/app/embedded-bro
 import { folderHome } from "../src/app/broker-address.ts";
 import type { Broker } from "../src/broker/contract.ts";
 import { connectRemoteBroker } from "../src/broker/remote/connect.ts";
+import type { BrokerSettings } from "../src/broker/settings.ts";
 import { silentLogger } from "../src/telemetry/log.ts";
 import { systemClock } from "../src/util/clock.ts";
 import { siblingModule } from "../src/util/sibling-module.ts";
@@ -12,14 +13,14 @@ import { openRedis } from "./peers/open-redis.ts";
 import type { RedisPlace } from "./peers/peer.ts";
 
 /** Owned by this process, with the coordinator's duties and the server for other processes. */
-export function openBroker(folder: string): Promise<EmbeddedBroker> {
+export function openBroker(folder: string, settings: Partial<BrokerSettings> = {}): Promise<EmbeddedBroker> {
   return openEmbeddedBroker({
     home: folderHome(folder),
     clock: systemClock({ keepAlive: true }),
     random: Math.random,
     newId: randomUUID,
     logger: silentLogger,
-    settings: {},
+    settings,
     listen: { host: "127.0.0.1", port: 0 },
     mustOwn: true,
   });

@@ -2,15 +2,18 @@
 //   node tools/write-performance.mjs FILE
 // and those of `npm run bench -- --peers --json FILE`:
 //   node tools/write-performance.mjs --peers FILE
+// and those of the measures that begin with http- :
+//   node tools/write-performance.mjs --http FILE
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import { fileURLToPath } from "node:url";
 
-const USAGE = "node tools/write-performance.mjs [--peers] FILE";
+const USAGE = "node tools/write-performance.mjs [--peers | --http] FILE";
 const names = process.argv.slice(2);
 const isPeers = names[0] === "--peers";
-const file = names[isPeers ? 1 : 0];
+const isHttp = names[0] === "--http";
+const file = names[isPeers || isHttp ? 1 : 0];
 if (file === undefined) throw new Error(USAGE);
 
 const figure = (value) => {
@@ -55,7 +58,7 @@ function redisVersion() {
 
 const [section, text] = isPeers
   ? ["peers", `${machine}, Redis ${redisVersion()}.\n\n${peersTable()}`]
-  : ["figures", `${machine}.\n\n${figuresTable()}`];
+  : [isHttp ? "http" : "figures", `${machine}.\n\n${figuresTable()}`];
 const begin = `<!-- ${section}: begin -->`;
 const end = `<!-- ${section}: end -->`;
 const page = fileURLToPath(new URL("../docs/performance.md", import.meta.url));

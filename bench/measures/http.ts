@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Store } from "../fleet.ts";
 import { EventReader, HttpConnection } from "../http-connection.ts";
-import { type HttpServer, withHttpServer } from "../http-server.ts";
+import { type HttpServer, type ServerUnderTest, withHttpServer } from "../http-server.ts";
 import { type Measure, nowMs, type Sample } from "../measure.ts";
 import { quantile } from "../statistics.ts";
 
@@ -11,6 +11,8 @@ const STORES: readonly Store[] = ["sqlite", "redis"];
 
 const STATE_CLIENTS = 100;
 const STATE_ROUNDS = 100;
+/** Before them, not counted: a server that has just started compiles its code first. */
+const WARM_UP_ROUNDS = 15;
 /** Each client rests this long between two operations, so that the queue before the server is no part of the answer. */
 const STATE_PAUSE_MS = 50;
 
@@ -22,7 +24,7 @@ export const httpState: Measure = {
     const samples: Sample[] = [];
     for (const store of STORES) {
       for (const pauseMs of [STATE_PAUSE_MS, 0]) {
-        samples.push(...(await withHttpServer(context, store, ({ url }) => stateRun(url, store, pauseMs))));
+        samples.push(...(await withHttpServer(context, { store }, ({ url }) => stateRun(url, store, pauseMs))));
       }
     }
     return samples;
@@ -34,18 +36,19 @@ type StateOperation = (typeof STATE_OPERATIONS)[number];
 
 async function stateRun(url: string, store: Store, pauseMs: number): Promise<Sample[]> {
   const took: Record<StateOperation, number[]> = { lock: [], write: [], read: [], release: [] };
+  let isCounted = false;
   const timed = async (operation: StateOperation, ask: () => Promise<string>): Promise<void> => {
     if (pauseMs > 0) await delay(pauseMs * 2 * Math.random());
     const from = nowMs();
     await ask();
-    took[operation].push(nowMs() - from);
+    if (isCounted) took[operation].push(nowMs() - from);
   };
-  const client = async (no: number): Promise<void> => {
+  const client = async (no: number, rounds: number): Promise<void> => {
     const connection = await HttpConnection.open(url);
     const lock = `${API}/state/locks/lock-${no}`;
     const value = `${API}/state/values/value-${no}`;
-    for (let round = 0; round < STATE_ROUNDS; round += 1) {
-      const owner = `${no}-${round}`;
+    for (let round = 0; round < rounds; round += 1) {
+      const owner = `${no}-${round}-${rounds}`;
       await timed("lock", () => connection.ask("POST", `${lock}/acquire`, { owner, ttlMs: 30_000 }));
       await timed("write", () => connection.ask("PUT", value, { value: { round, text: "x".repeat(100) } }));
       await timed("read", () => connection.ask("GET", value));
@@ -53,8 +56,12 @@ async function stateRun(url: string, store: Store, pauseMs: number): Promise<Sam
     }
     connection.close();
   };
+  const clients = (rounds: number): Promise<unknown> =>
+    Promise.all(Array.from({ length: STATE_CLIENTS }, (_, no) => client(no, rounds)));
+  await clients(WARM_UP_ROUNDS);
+  isCounted = true;
   const from = nowMs();
-  await Promise.all(Array.from({ length: STATE_CLIENTS }, (_, no) => client(no)));
+  await clients(STATE_ROUNDS);
   const seconds = (nowMs() - from) / 1_000;
   const setting = `${store}, 100 clients, ${pauseMs > 0 ? `${pauseMs} ms between two operations` : "without a pause"}`;
   return [
@@ -77,7 +84,13 @@ async function stateRun(url: string, store: Store, pauseMs: number): Promise<Sam
 
 const WORKERS = 1_000;
 const BARE_HEARTBEAT_MS = 2_000;
-const HEARTBEATS = 10;
+const HEARTBEAT_RUN_MS = 20_000;
+const HEARTBEAT_RUNS: readonly ServerUnderTest[] = [
+  { store: "sqlite" },
+  { store: "redis" },
+  { store: "sqlite", deadAfterMs: 15_000 },
+  { store: "bare" },
+];
 const REGISTERED_AT_ONCE = 50;
 
 export const httpHeartbeats: Measure = {
@@ -87,14 +100,14 @@ export const httpHeartbeats: Measure = {
   rounds: 3,
   round: async (context) => {
     const samples: Sample[] = [];
-    for (const store of [...STORES, "bare"] as const) {
-      samples.push(...(await withHttpServer(context, store, (server) => heartbeatRun(server, store))));
+    for (const tested of HEARTBEAT_RUNS) {
+      samples.push(...(await withHttpServer(context, tested, (server) => heartbeatRun(server, tested))));
     }
     return samples;
   },
 };
 
-async function heartbeatRun(server: HttpServer, store: Store | "bare"): Promise<Sample[]> {
+async function heartbeatRun(server: HttpServer, { store, deadAfterMs }: ServerUnderTest): Promise<Sample[]> {
   const connections: HttpConnection[] = [];
   /** As the server asks for; the bare one is asked as often. */
   let heartbeatMs = BARE_HEARTBEAT_MS;
@@ -115,7 +128,7 @@ async function heartbeatRun(server: HttpServer, store: Store | "bare"): Promise<
   const tookMs: number[] = [];
   const beat = async (connection: HttpConnection, no: number): Promise<void> => {
     const first = before.at + (no / WORKERS) * heartbeatMs;
-    for (let beats = 0; beats < HEARTBEATS; beats += 1) {
+    for (let beats = 0; beats * heartbeatMs < HEARTBEAT_RUN_MS; beats += 1) {
       await delay(Math.max(0, first + beats * heartbeatMs - nowMs()));
       const from = nowMs();
       await connection.ask("POST", `${API}/workers/worker-${no}/heartbeat`, { currentLoad: 0 });
@@ -126,7 +139,8 @@ async function heartbeatRun(server: HttpServer, store: Store | "bare"): Promise<
   const after = { ...(await server.usage()), store: await server.storeProcessorUs(), at: nowMs() };
   for (const connection of connections) connection.close();
   const share = (usedUs: number): number => (100 * usedUs) / (1_000 * (after.at - before.at));
-  const setting = `${store === "bare" ? "" : `${store}, `}1,000 workers, a heartbeat every ${heartbeatMs / 1_000} s each`;
+  const patience = deadAfterMs === undefined ? "" : `dead after ${deadAfterMs / 1_000} s, `;
+  const setting = `${store === "bare" ? "" : `${store}, ${patience}`}1,000 workers, a heartbeat every ${heartbeatMs / 1_000} s each`;
   const row = (what: string, unit: string, value: number): Sample => ({
     system: store === "bare" ? "bare node:http" : "holdfast",
     setting: `${setting}: ${what}`,
@@ -151,7 +165,7 @@ export const httpEvents: Measure = {
   about:
     "What 500 readers of the stream of all events cost a server: memory while nothing happens, processor time per event and reader.",
   rounds: 3,
-  round: (context) => withHttpServer(context, "sqlite", eventsRun),
+  round: (context) => withHttpServer(context, { store: "sqlite" }, eventsRun),
 };
 
 async function eventsRun(server: HttpServer): Promise<Sample[]> {

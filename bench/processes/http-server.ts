@@ -12,7 +12,13 @@ import type { RedisPlace } from "../peers/peer.ts";
 
 export type ServerRequest =
   | { readonly kind: "start-bare" }
-  | { readonly kind: "start"; readonly folder: string; readonly redis?: RedisPlace }
+  | {
+      readonly kind: "start";
+      readonly folder: string;
+      readonly redis?: RedisPlace;
+      /** Of the store in the folder. Default: its own. */
+      readonly deadAfterMs?: number;
+    }
   | { readonly kind: "usage" };
 
 export interface ServerUsage {
@@ -52,8 +58,9 @@ serveRequests(
       return { processorUs: user + system, residentBytes: process.memoryUsage.rss() };
     }
     if (request.kind === "start-bare") return startBare();
-    const { folder, redis } = request;
-    const broker = redis === undefined ? await openBroker(folder) : await openRedis(redis);
+    const { folder, redis, deadAfterMs } = request;
+    const patience = deadAfterMs === undefined ? {} : { deadAfterMs };
+    const broker = redis === undefined ? await openBroker(folder, patience) : await openRedis(redis);
     const flags = { broker: folder, listenPort: 0, auditLog: "-", requestsPerSecond: 0 };
     const settings = loadSettings({ flags, env: {}, cwd: folder });
     const server = await openServer({
