@@ -1,12 +1,12 @@
 /**
  * Servers that are killed and started again under workers: real worker processes over a WebSocket,
- * and workers that know nothing but the HTTP API, on SQLite behind one server and on Redis behind two.
+ * and workers that know nothing but the HTTP API, on SQLite behind one server and on Redis behind one or two.
  *
  * Nobody is told anything. The workers find a server again by themselves and go on with what they
  * run: each task runs once and its result is committed once, and as long as a server is back before
  * `deadAfterMs` no attempt is lost, however often servers die under it.
  *
- * CHAOS_SERVER_KILLS sets the kills (default 4).
+ * CHAOS_SERVER_KILLS sets the kills (default 3).
  */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
@@ -22,11 +22,11 @@ import { cliFolder } from "../fixtures/cli/cli-process.ts";
 import { cleanups, eventually } from "../fixtures/sdk/scratch.ts";
 import { traces } from "../fixtures/server/tasks.ts";
 import { HttpLoopWorker } from "../support/http-loop-worker.ts";
-import { type ServerProcesses, startServerProcesses } from "../support/http-server-processes.ts";
+import { type ServerProcess, startServerProcesses } from "../support/http-server-processes.ts";
 import { startRedis } from "../support/redis-server.ts";
 import { group, submission, tasks } from "../support/submissions.ts";
 
-const KILLS = Number(process.env["CHAOS_SERVER_KILLS"] ?? 4);
+const KILLS = Number(process.env["CHAOS_SERVER_KILLS"] ?? 3);
 const WORKERS = 2;
 const HTTP_WORKERS = 2;
 const HTTP_POOL = "over-http";
@@ -35,6 +35,8 @@ const TASK_MS = 30;
 /** A server is away for its start and a little more; it must be back before its workers are taken for dead. */
 const AWAY_MS = 100;
 const BETWEEN_MS = 1_000;
+/** Longer than a worker waits for a sign of its server, shorter than it is taken for dead itself. */
+const STOPPED_MS = 4_500;
 const PAGE = 1_000;
 const CLOCK = systemClock({ keepAlive: true });
 
@@ -43,16 +45,24 @@ interface Run {
   readonly attempt: number;
 }
 
-for (const store of ["sqlite", "redis"] as const) {
+/** Which servers there are, and how many of them workers and programs know and are killed. */
+const PLACES = {
+  sqlite: { store: "sqlite", count: 1, known: 1 },
+  "redis, two servers": { store: "redis", count: 2, known: 2 },
+  // The other one goes on judging who is dead while theirs is away.
+  "redis, one of two servers": { store: "redis", count: 2, known: 1 },
+} as const;
+
+for (const [place, where] of Object.entries(PLACES)) {
   test(
-    `each task runs once when its server is killed ${KILLS} times (${store})`,
+    `each task runs once when its server is killed ${KILLS} times (${place})`,
     { timeout: 90_000 + KILLS * 15_000 },
     async (t) => {
-      const servers = await startStore(t, store);
+      const servers = await startServers(t, where);
       const trace = path.join(servers.folder, "trace");
       const httpRuns = new Map<string, number>();
       const workers = await startWorkers(t, { servers, httpRuns });
-      const program = await openProgram(t, servers.address);
+      const program = await openProgram(t, addressOf(servers));
 
       const lasting = await program.client.submit(batch(traces, [{ trace, id: "lasting", forMs: KILLS * 1_000 }]));
       await eventually("a worker runs what lasts", () => tracedRuns(trace).length > 0);
@@ -61,7 +71,7 @@ for (const store of ["sqlite", "redis"] as const) {
       fed.catch(() => over.abort());
       for (let kill = 0; kill < KILLS && !over.signal.aborted; kill += 1) {
         await sleep(CLOCK, BETWEEN_MS);
-        const victim = servers.servers[kill % servers.servers.length];
+        const victim = servers.known[kill % servers.known.length];
         await victim?.kill();
         await sleep(CLOCK, AWAY_MS);
         await victim?.restart();
@@ -99,28 +109,67 @@ for (const store of ["sqlite", "redis"] as const) {
   );
 }
 
-async function startStore(t: TestContext, store: "sqlite" | "redis"): Promise<ServerProcesses> {
-  if (store === "sqlite") return startServerProcesses(t);
+test("a server that is stopped loses its workers to the other one, and takes nothing from them when it wakes", async (t) => {
+  const servers = await startServers(t, PLACES["redis, two servers"]);
+  const trace = path.join(servers.folder, "trace");
+  const workers = await startWorkers(t, { servers, httpRuns: new Map() });
+  const program = await openProgram(t, addressOf(servers));
+  // Longer than both stops, whichever server a worker is connected to.
+  const forMs = 2 * STOPPED_MS + BETWEEN_MS;
+  const lasting = await program.client.submit(
+    batch(
+      traces,
+      Array.from({ length: WORKERS }, (_, no) => ({ trace, id: `lasting-${no}`, forMs })),
+    ),
+  );
+  await eventually("all workers run", () => tracedRuns(trace).length === WORKERS);
+  for (const server of servers.known) {
+    server.signal("SIGSTOP");
+    await sleep(CLOCK, STOPPED_MS);
+    server.signal("SIGCONT");
+  }
+  await endedWell(program, lasting.id);
+  assert.equal(tracedRuns(trace).length, WORKERS);
+  await Promise.all(workers.map((worker) => worker.stop()));
+});
+
+/** Servers, and those of them that workers and programs know. */
+interface Servers {
+  readonly folder: string;
+  readonly known: readonly ServerProcess[];
+}
+
+async function startServers(t: TestContext, where: (typeof PLACES)[keyof typeof PLACES]): Promise<Servers> {
+  const { store, count, known } = where;
+  if (store === "sqlite") {
+    const { folder, servers } = await startServerProcesses(t);
+    return { folder, known: servers };
+  }
   const cleanup = cleanups(t);
   const redis = await startRedis({ appendonly: "everysec" });
   cleanup(() => redis.stop());
-  return startServerProcesses(t, { count: 2, broker: redis.url });
+  const { folder, servers } = await startServerProcesses(t, { count, broker: redis.url });
+  return { folder, known: servers.slice(0, known) };
+}
+
+function addressOf({ known }: Servers): string {
+  return known.map(({ url }) => url).join(",");
 }
 
 interface Crew {
-  readonly servers: ServerProcesses;
+  readonly servers: Servers;
   /** How often each task of an HTTP worker ran. */
   readonly httpRuns: Map<string, number>;
 }
 
 /** Worker processes, and workers over HTTP; the latter are handed out. */
 async function startWorkers(t: TestContext, { servers, httpRuns }: Crew): Promise<readonly HttpLoopWorker[]> {
-  const folder = await cliFolder({ HOLDFAST_BROKER: servers.address, HOLDFAST_GRACE_MS: "500ms" });
+  const folder = await cliFolder({ HOLDFAST_BROKER: addressOf(servers), HOLDFAST_GRACE_MS: "500ms" });
   t.after(() => folder.remove());
   const started = Array.from({ length: WORKERS }, (_, no) => folder.start("worker", "--name", `w${no}`));
   await Promise.all(started.map((worker) => worker.printed(/Worker w\d/)));
-  const urls = servers.servers.map(({ url }) => url);
-  return Array.from(
+  const urls = servers.known.map(({ url }) => url);
+  const overHttp = Array.from(
     { length: HTTP_WORKERS },
     (_, no) =>
       new HttpLoopWorker({
@@ -135,6 +184,8 @@ async function startWorkers(t: TestContext, { servers, httpRuns }: Crew): Promis
         },
       }),
   );
+  t.after(() => Promise.all(overHttp.map((worker) => worker.abandon())));
+  return overHttp;
 }
 
 interface Program extends OpenedClient {

@@ -2,7 +2,7 @@
  * How fast a killed worker's task runs elsewhere when its workers are connected to a server: the
  * server sees the socket close, and nobody else tells. On SQLite and on Redis.
  *
- * CHAOS_TAKE_OVERS sets the kills (default 8 on each). The figures stand in docs/reliability.md.
+ * CHAOS_TAKE_OVERS sets the kills (default 5 on each). The figures stand in docs/reliability.md.
  */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
@@ -15,7 +15,7 @@ import { type ServerProcesses, startServerProcesses } from "../support/http-serv
 import { startRedis } from "../support/redis-server.ts";
 import { describeTimes, quantile, signed, startRedisWorkers } from "../support/redis-workers.ts";
 
-const TAKE_OVERS = Number(process.env["CHAOS_TAKE_OVERS"] ?? 8);
+const TAKE_OVERS = Number(process.env["CHAOS_TAKE_OVERS"] ?? 5);
 const WITHIN_MS = 1_000;
 
 for (const store of ["sqlite", "redis"] as const) {

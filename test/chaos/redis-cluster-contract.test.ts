@@ -44,6 +44,7 @@ const SKIPS: Readonly<Record<string, string>> = {
   "lists: executions are listed from the newest or from the oldest": BIRTHS,
   "dead letters by hand: a replay that would overfill a pool is refused whole": DEPTH,
   "dead letters by hand: dependents are counted when it is asked whether a replay fits into a pool": DEPTH,
+  "edits: a pool that would be too full refuses an edit whole; what the edit removes makes room": DEPTH,
   "bounds: a pool holds no more waiting tasks than its depth, and takes more when some are done": DEPTH,
   "bounds: an array counts as one waiting task": DEPTH,
   "bounds: an extension is refused by a full pool too, and may be sent again later": DEPTH,

@@ -3,7 +3,7 @@
  * submit and follow: over HTTP, over a WebSocket, and as readers of events. Every call ends well,
  * nothing is submitted twice, and everybody hears everything once.
  *
- * CHAOS_SERVER_KILLS sets the kills (default 6).
+ * CHAOS_SERVER_KILLS sets the kills (default 3).
  */
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
@@ -23,7 +23,7 @@ import { SseFollower } from "../support/http-sse-follower.ts";
 import { startRedis } from "../support/redis-server.ts";
 import { startRedisWorkers } from "../support/redis-workers.ts";
 
-const KILLS = Number(process.env["CHAOS_SERVER_KILLS"] ?? 6);
+const KILLS = Number(process.env["CHAOS_SERVER_KILLS"] ?? 3);
 const SERVERS = 3;
 const POINTS = 60;
 const CHUNK = 5;

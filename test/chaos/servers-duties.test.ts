@@ -6,7 +6,7 @@
  * What there is to do falls due around the moment of the fault: a delayed task, one that backs off, and a worker that
  * fell silent. Workers are played by this process, which runs no duties of its own.
  *
- * CHAOS_LEADER_KILLS sets the kills, and the stops (default 3 of each). The figures stand in docs/reliability.md.
+ * CHAOS_LEADER_KILLS sets the kills, and the stops (default 2 of each). The figures stand in docs/reliability.md.
  */
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
@@ -23,7 +23,7 @@ import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { describeTimes, quantile } from "../support/redis-workers.ts";
 import { batch } from "../support/submissions.ts";
 
-const ROUNDS = Number(process.env["CHAOS_LEADER_KILLS"] ?? 3);
+const ROUNDS = Number(process.env["CHAOS_LEADER_KILLS"] ?? 2);
 const SERVERS = 3;
 const WITHIN_MS = 5_000;
 /** A silent worker is dead after this; the default would be most of what is measured. */

@@ -34,13 +34,23 @@ export class HttpLoopWorker {
   resent = 0;
   readonly #options: HttpLoopWorkerOptions;
   readonly #loops: Promise<unknown>;
+  readonly #abandoned = new AbortController();
   #at = 0;
   #held: string | undefined;
   #isOver = false;
 
   constructor(options: HttpLoopWorkerOptions) {
     this.#options = options;
-    this.#loops = this.#live();
+    this.#loops = this.#live().catch((thrown: unknown) => {
+      if (!this.#abandoned.signal.aborted) throw thrown;
+    });
+  }
+
+  /** It says nothing more, whatever it was at. */
+  async abandon(): Promise<void> {
+    this.#isOver = true;
+    this.#abandoned.abort(new Error("abandoned"));
+    await this.#loops;
   }
 
   /** Finishes what it has and leaves. */
@@ -89,11 +99,12 @@ export class HttpLoopWorker {
     const { urls, id } = this.#options;
     const path = what === "register" ? "register" : `${encodeURIComponent(id)}${what === "" ? "" : `/${what}`}`;
     for (;;) {
+      this.#abandoned.signal.throwIfAborted();
       const url = urls[this.#at % urls.length] as string;
       try {
         const response = await fetch(`${url}/api/v1/workers/${path}`, {
           method,
-          signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+          signal: AbortSignal.any([AbortSignal.timeout(ANSWER_WITHIN_MS), this.#abandoned.signal]),
           ...(body === undefined
             ? {}
             : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),

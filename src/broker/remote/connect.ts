@@ -44,7 +44,8 @@ export interface ConnectRemoteOptions {
 const DEFAULTS = {
   requestTimeoutMs: 30_000,
   connectTimeoutMs: 5_000,
-  reconnect: { baseMs: 20, maxMs: 2_000 },
+  // A session dies of a few seconds' silence: of these a client must not sleep through too many when its host is back.
+  reconnect: { baseMs: 20, maxMs: 500 },
   giveUpAfterMs: 30_000,
   logger: silentLogger,
 };
