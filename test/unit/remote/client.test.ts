@@ -79,6 +79,25 @@ test("attempts come at once, then after growing, jittered pauses up to the longe
   assert.deepEqual(attempts.slice(0, 7), [0, 0, 15, 45, 105, 180, 255]);
 });
 
+test("a host that was away is found within half a second, however long it was", async () => {
+  const clock = new VirtualClock();
+  const attempts: number[] = [];
+  const connecting = connectRemoteBroker({
+    url: () => {
+      attempts.push(clock.now());
+      throw new Error("nobody there");
+    },
+    clock,
+    random: () => 0.99,
+    giveUpAfterMs: 20_000,
+  });
+  const refused = assert.rejects(connecting, { code: "BROKER_UNREACHABLE" });
+  await clock.advance(20_000);
+  await refused;
+  const pauses = attempts.slice(1).map((at, no) => at - (attempts[no] ?? at));
+  assert.ok(Math.max(...pauses) <= 500, `paused for ${Math.max(...pauses)} ms`);
+});
+
 test("a dial that hangs is given up and made again", async () => {
   const mute = new WebSocketServer({ host: "127.0.0.1", port: 0 });
   belongings.keep(() => mute.close());
