@@ -32,8 +32,9 @@ const HTTP_WORKERS = 2;
 const HTTP_POOL = "over-http";
 const TASKS = 20;
 const TASK_MS = 30;
-/** A server is away for its start and a little more; it must be back before its workers are taken for dead. */
+/** A server is away for this and its start, which on a busy machine takes longer than workers may be silent by default. */
 const AWAY_MS = 100;
+const ENVIRONMENT = { HOLDFAST_DEAD_AFTER_MS: "15s" };
 const BETWEEN_MS = 1_000;
 /** Longer than a worker waits for a sign of its server, shorter than it is taken for dead itself. */
 const STOPPED_MS = 4_500;
@@ -142,13 +143,13 @@ interface Servers {
 async function startServers(t: TestContext, where: (typeof PLACES)[keyof typeof PLACES]): Promise<Servers> {
   const { store, count, known } = where;
   if (store === "sqlite") {
-    const { folder, servers } = await startServerProcesses(t);
+    const { folder, servers } = await startServerProcesses(t, { environment: ENVIRONMENT });
     return { folder, known: servers };
   }
   const cleanup = cleanups(t);
   const redis = await startRedis({ appendonly: "everysec" });
   cleanup(() => redis.stop());
-  const { folder, servers } = await startServerProcesses(t, { count, broker: redis.url });
+  const { folder, servers } = await startServerProcesses(t, { count, broker: redis.url, environment: ENVIRONMENT });
   return { folder, known: servers.slice(0, known) };
 }
 
