@@ -13,15 +13,14 @@ import {
   startLocalWorkers,
   type WorkerExit,
 } from "../app/local-workers.ts";
-import { openBroker } from "../app/open-broker.ts";
-import { openClient } from "../app/open-client.ts";
+import { openClient, type OpenedClient } from "../app/open-client.ts";
 import type { Broker } from "../broker/contract.ts";
 import type { PublicBroker } from "../broker/http/http-broker.ts";
 import { MAX_PAGE } from "../broker/limits.ts";
 import type { SettingName, Settings } from "../config/index.ts";
 import { HoldfastError } from "../errors/index.ts";
 import { Client } from "../sdk/client.ts";
-import { orAborted } from "../sdk/follow.ts";
+import { orAborted } from "../util/or-aborted.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { type CliContext, settingsOf } from "./context.ts";
 import { loggerOf } from "./with-broker.ts";
@@ -39,7 +38,9 @@ export interface ClusterWorkers {
 export interface LocalCluster {
   readonly settings: Settings;
   readonly logger: Logger;
-  readonly broker: Broker;
+  readonly broker: PublicBroker;
+  /** The broker with the calls of workers, too; absent at the address of a server. */
+  readonly store: Broker | undefined;
   readonly client: Client;
   /** Rejects with WORKER_FAILED when no worker is left, or none stays alive. */
   readonly workersGone: Promise<never>;
@@ -56,7 +57,7 @@ const DEATHS_PER_WORKER = 4;
 const DEATHS_WITHIN_MS = 30_000;
 const LIVE_READ_WAIT_MS = 1_000;
 
-type Open = (how: { readonly settings: Settings; readonly logger: Logger }) => Promise<Broker>;
+type Open = (how: { readonly settings: Settings; readonly logger: Logger }) => Promise<OpenedClient>;
 
 /**
  * The broker that the flags, the environment or the settings file name; `open` may open it in
@@ -71,35 +72,31 @@ export async function openLocalCluster(
 ): Promise<LocalCluster> {
   const settings = settingsOf(context, flags);
   const logger = loggerOf(context, settings);
-  const broker = await open({ settings, logger });
-  return new Cluster({ context, settings, logger, broker, viewed: await viewOf(broker, { settings, logger }) });
+  return new Cluster({ context, settings, logger, opened: await open({ settings, logger }) });
 }
 
-/** What the client speaks to: the same broker, or, at the address of a server, its API. Workers have a socket there. */
-async function viewOf(
-  broker: Broker,
-  { settings, logger }: { readonly settings: Settings; readonly logger: Logger },
-): Promise<PublicBroker> {
-  if (parseBrokerAddress(settings.broker).kind !== "server") return broker;
-  return (await openClient(settings.broker, { settings, logger })).broker;
-}
-
-function openNamed({ settings, logger }: { readonly settings: Settings; readonly logger: Logger }): Promise<Broker> {
-  return openBroker(settings.broker, { settings, logger, coordinate: true });
+function openNamed({
+  settings,
+  logger,
+}: {
+  readonly settings: Settings;
+  readonly logger: Logger;
+}): Promise<OpenedClient> {
+  return openClient(settings.broker, { settings, logger, coordinate: true });
 }
 
 interface ClusterParts {
   readonly context: CliContext;
   readonly settings: Settings;
   readonly logger: Logger;
-  readonly broker: Broker;
-  readonly viewed: PublicBroker;
+  readonly opened: OpenedClient;
 }
 
 class Cluster implements LocalCluster {
   readonly settings: Settings;
   readonly logger: Logger;
-  readonly broker: Broker;
+  readonly broker: PublicBroker;
+  readonly store: Broker | undefined;
   readonly client: Client;
   readonly workersGone: Promise<never>;
   readonly #parts: ClusterParts;
@@ -115,14 +112,15 @@ class Cluster implements LocalCluster {
     this.#parts = parts;
     this.settings = parts.settings;
     this.logger = parts.logger;
-    this.broker = parts.broker;
-    this.client = new Client({ broker: parts.viewed });
+    this.broker = parts.opened.broker;
+    this.store = parts.opened.store;
+    this.client = new Client({ broker: this.broker });
     this.workersGone = gone.promise;
     this.#giveUp = gone.reject;
   }
 
   startWorkers(workers: ClusterWorkers): void {
-    const { settings, broker, logger, context } = this.#parts;
+    const { settings, logger, context } = this.#parts;
     const pool = startLocalWorkers({
       address: absoluteAddress(settings.broker),
       count: workers.count,
@@ -131,7 +129,8 @@ class Cluster implements LocalCluster {
       log: workers.log ?? workerLog(settings),
       logger,
       clock: context.clock,
-      ...(workers.replaceLost ? { broker } : {}),
+      // At the address of a server it is the server that sees the socket close.
+      ...(workers.replaceLost && this.store !== undefined ? { broker: this.store } : {}),
       ...(workers.namePrefix === undefined ? {} : { namePrefix: workers.namePrefix }),
       onExit: (worker, exit) => this.#onExit(worker, { exit, count: workers.count }),
     });
@@ -172,7 +171,6 @@ class Cluster implements LocalCluster {
       await this.#pool?.stop(hurry ? { patienceMs: 0 } : {});
       this.#forget?.();
     } finally {
-      if (this.#parts.viewed !== this.broker) await this.#parts.viewed.close();
       await this.broker.close();
     }
   }

@@ -34,7 +34,10 @@ export interface Serving {
 
 /** Runs until it is interrupted; resolves with the exit code. */
 export async function serve(context: CliContext, flags: ServingFlags, serving: Serving): Promise<number> {
-  const cluster = await openLocalCluster(context, flags, openOwn);
+  const cluster = await openLocalCluster(context, flags, async (how) => {
+    const store = await openOwn(how);
+    return { broker: store, store };
+  });
   let server: OpenedServer | undefined;
   try {
     if (serving.server) server = await openServerOf(context, cluster);
@@ -67,12 +70,12 @@ function openOwn({ settings, logger }: { readonly settings: Settings; readonly l
   return openEmbedded({ home, settings, logger, mustOwn: true });
 }
 
-async function openServerOf({ out }: CliContext, cluster: LocalCluster): Promise<OpenedServer> {
+async function openServerOf({ out }: CliContext, { settings, logger, store }: LocalCluster): Promise<OpenedServer> {
+  if (store === undefined) throw new HoldfastError("INTERNAL", { problem: "a server was to be put before a server" });
   // Loaded by the commands that serve: no other needs an HTTP server.
   const { openServer } = await import("../app/open-server.ts");
-  const { settings, broker, logger } = cluster;
   return openServer({
-    broker,
+    broker: store,
     settings,
     logger,
     version: packageVersion(),

@@ -9,7 +9,6 @@ export type ClientMethod =
   | "resume"
   | "cancel"
   | "retry"
-  | "rerun"
   | "editExecution"
   | "getExecution"
   | "listExecutions"

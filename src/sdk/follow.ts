@@ -11,6 +11,7 @@ import type { BrokerEvent, ExecutionView, ReadResultsReply, ResultRow } from "..
 import { MAX_PAGE } from "../broker/limits.ts";
 import { isExecutionEnded } from "../core/states.ts";
 import { HoldfastError } from "../errors/index.ts";
+import { orAborted } from "../util/or-aborted.ts";
 
 /** How long one read waits for news, milliseconds. */
 export const READ_WAIT_MS = 10_000;
@@ -137,18 +138,4 @@ export async function untilEnded(
     if (isExecutionEnded(view.state)) return view;
   }
   return view;
-}
-
-/** The promise, or the signal's reason as soon as it is aborted. The call itself goes on unheard. */
-export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => aborted.reject(signal.reason as Error);
-  if (signal.aborted) onAbort();
-  else signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
 }

@@ -6,7 +6,8 @@ import type { ExecutionView } from "../broker/contract.ts";
 import { MAX_PAGE } from "../broker/limits.ts";
 import { isExecutionEnded } from "../core/states.ts";
 import { type Clock, sleep } from "../util/clock.ts";
-import { followEvents, orAborted } from "./follow.ts";
+import { followEvents } from "./follow.ts";
+import { orAborted } from "../util/or-aborted.ts";
 
 /** The execution as the broker sees it, without the submitter's own notes. */
 export type ExecutionStatus = Omit<ExecutionView, "meta">;

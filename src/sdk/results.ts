@@ -11,7 +11,8 @@ import type { ClientBroker } from "./client-broker.ts";
 import type { ResultRow } from "../broker/contract.ts";
 import { HoldfastError } from "../errors/index.ts";
 import type { Points } from "./points.ts";
-import { followResults, orAborted, type PagePlace, readPage, type ResultPage } from "./follow.ts";
+import { followResults, type PagePlace, readPage, type ResultPage } from "./follow.ts";
+import { orAborted } from "../util/or-aborted.ts";
 
 /** One committed item. */
 export interface Result<Point, Value> {

@@ -1,4 +1,4 @@
-/** Calls that may take only so long, or only as long as somebody waits for them. */
+/** Calls that may take only so long. */
 import type { Clock } from "../util/clock.ts";
 
 /** What a call answers; undefined when it fails, or takes longer. The call itself goes on unheard. */
@@ -15,18 +15,5 @@ export async function answered<T>(
     return undefined;
   } finally {
     cancel();
-  }
-}
-
-/** The promise, or `otherwise` as soon as the signal is aborted. */
-export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal, otherwise: T): Promise<T> {
-  const aborted = Promise.withResolvers<T>();
-  const onAbort = (): void => aborted.resolve(otherwise);
-  if (signal.aborted) onAbort();
-  else signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
   }
 }

@@ -8,7 +8,7 @@
  * keeps any, and a lock that it got until its time is over, as with any holder that dies.
  */
 import type { AcquireLockParams, AcquireLockReply } from "../broker/contract.ts";
-import { WAIT_SLICE_MS } from "../broker/remote/host-call.ts";
+import { acquireInSlices } from "../broker/remote/host-call.ts";
 import type { UserState } from "./user-state.ts";
 
 interface Caller {
@@ -23,15 +23,11 @@ export async function acquireForCaller(
   params: AcquireLockParams,
   { signal, isOwnerKnown }: Caller,
 ): Promise<AcquireLockReply> {
-  let waitMs = Math.min(params.waitMs, WAIT_SLICE_MS);
-  let reply = await state("acquireLock", { ...params, waitMs });
-  // The waits are added up, not measured: only the broker's clock says when a wait is over.
-  for (let waitedMs = waitMs; waitedMs < params.waitMs && reply.grant === undefined; waitedMs += waitMs) {
-    // Who asked again after the place was given back would stand in line anew, for nobody.
-    if (signal.aborted || reply.gaveUp === true) break;
-    waitMs = Math.min(params.waitMs - waitedMs, WAIT_SLICE_MS);
-    reply = await state("acquireLock", { ...params, waitMs });
-  }
+  const reply = await acquireInSlices(
+    (slice) => state("acquireLock", slice),
+    params,
+    () => !signal.aborted,
+  );
   if (!signal.aborted || isOwnerKnown) return reply;
   await state("releaseLock", { lock: params.lock, owner: params.owner });
   const { grant: _givenBack, ...rest } = reply;

@@ -18,6 +18,8 @@ import { readBody } from "./request-body.ts";
 import { parseInput } from "./request-input.ts";
 import type { ServerLimits } from "./server-options.ts";
 
+/** Executions named in one line of the audit log. */
+const MADE_TOLD = 100;
 const JSON_TYPE = "application/json; charset=utf-8";
 
 export interface PipelineParts {
@@ -173,8 +175,14 @@ interface Outcome {
 /** What a submission has made stands in its answer only. */
 function madeBy(result: unknown): Pick<Outcome, "made"> {
   const value = result instanceof StatusReply ? (result.body as unknown) : result;
-  const { executionId } = (value ?? {}) as { readonly executionId?: unknown };
-  return typeof executionId === "string" ? { made: { executionId } } : {};
+  const { executionId, executions } = (value ?? {}) as {
+    readonly executionId?: unknown;
+    readonly executions?: readonly { readonly executionId: string }[];
+  };
+  if (typeof executionId === "string") return { made: { executionId } };
+  if (!Array.isArray(executions)) return {};
+  const ids = executions.slice(0, MADE_TOLD).map((one: { readonly executionId: string }) => one.executionId);
+  return { made: { executionIds: ids.join(" ") } };
 }
 
 interface Answer {

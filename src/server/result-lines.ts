@@ -8,7 +8,8 @@ import { Readable } from "node:stream";
 import type { Broker, ResultRow } from "../broker/contract.ts";
 import { isPlainObject } from "../core/untrusted.ts";
 import { HoldfastError } from "../errors/index.ts";
-import { orAborted, READ_WAIT_MS } from "../sdk/follow.ts";
+import { READ_WAIT_MS } from "../sdk/follow.ts";
+import { orAborted } from "../util/or-aborted.ts";
 import { JsonText, printJson, splitJsonArray } from "./reply-text.ts";
 
 export interface ResultLines {

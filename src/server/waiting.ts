@@ -1,7 +1,8 @@
 /** Calls that wait for something to happen, and stop waiting when their caller has gone or the server ends. */
 import type { Broker, ExecutionView } from "../broker/contract.ts";
 import { isExecutionEnded } from "../core/states.ts";
-import { orAborted, untilEnded } from "../sdk/follow.ts";
+import { untilEnded } from "../sdk/follow.ts";
+import { orAborted } from "../util/or-aborted.ts";
 import type { Clock } from "../util/clock.ts";
 
 /** What `read` finds after a wait; as it is now, where the wait was broken off. */

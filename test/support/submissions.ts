@@ -57,3 +57,8 @@ export function sweep(
 ): Submission {
   return submission([group(array(length, chunkSize), groupChanges)], { kind: "sweep", ...changes });
 }
+
+/** One group of tasks, each with the numbers of those that it comes after. */
+export function workflow(after: readonly (readonly number[])[], changes: Partial<Submission> = {}): Submission {
+  return submission([group(tasks(after.length, after))], { kind: "workflow", ...changes });
+}

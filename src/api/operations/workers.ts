@@ -10,11 +10,12 @@ import { MAX_CHUNK_ITEMS, MAX_PAGE, MAX_PAYLOAD, MAX_TASKS_PER_EXECUTION } from 
 import { boundedArray, identifier, integer, itemIndex, MAX_DURATION_MS, name } from "../../broker/schema-parts.ts";
 import { MAX_CHUNK_VALUES } from "../../broker/schemas-working.ts";
 import { FAILURE_CLASSES } from "../../core/failure.ts";
+import { JOB_POOL } from "../../core/handler.ts";
 import { defineOperations } from "../operation.ts";
 import { cursor, pageLimit, waitDuration } from "../request-parts.ts";
 
 /** Pools of a worker that names none. */
-const DEFAULT_HTTP_POOLS = ["jobs"] as const;
+const DEFAULT_HTTP_POOLS = [JOB_POOL];
 /** Tasks of one claim. */
 const MAX_HTTP_CLAIM = 100;
 /** Leases that one worker names as held. */
@@ -59,7 +60,7 @@ const registration = z.strictObject({
   maxConcurrency: integer(1, MAX_WORKER_SLOTS),
   pools: boundedArray(poolName, MAX_WORKER_POOLS)
     .refine((pools) => pools.length > 0, "is empty; expected at least one pool")
-    .default([...DEFAULT_HTTP_POOLS]),
+    .default(DEFAULT_HTTP_POOLS),
   currentLoad: load.default(0),
   metadata: metadata.prefault({}),
 });

@@ -12,7 +12,6 @@ import { EDIT_OPERATIONS } from "../../api/operations/edit.ts";
 import { EVENT_OPERATIONS } from "../../api/operations/events.ts";
 import { EXECUTION_OPERATIONS } from "../../api/operations/executions.ts";
 import { POOL_OPERATIONS } from "../../api/operations/pools.ts";
-import { TASK_OPERATIONS } from "../../api/operations/tasks.ts";
 import { WORKER_OPERATIONS } from "../../api/operations/workers.ts";
 import type {
   Broker,
@@ -22,7 +21,6 @@ import type {
   ResultRow,
   SessionView,
   SubmitParams,
-  TaskView,
 } from "../contract.ts";
 import { FROM_NOW } from "../contract.ts";
 import type { HttpLink } from "./http-link.ts";
@@ -40,14 +38,10 @@ type Looking =
   | "pausePool"
   | "resumePool"
   | "retry"
-  | "discard"
-  | "rerun"
   | "editExecution"
   | "getExecution"
   | "listExecutions"
-  | "listTasks"
   | "listDeadLetters"
-  | "listAttempts"
   | "readResults"
   | "readEvents"
   | "listPools"
@@ -69,13 +63,13 @@ export function httpBroker(link: HttpLink, newKey: () => string): PublicBroker {
   return { ...steering(link, newKey), ...looking(link), ...httpState(link), close: async () => link.close() };
 }
 
-type Steering = "submit" | "extend" | "pause" | "resume" | "cancel" | "retry" | "discard" | "rerun" | "editExecution";
+type Steering = "submit" | "extend" | "pause" | "resume" | "cancel" | "retry" | "editExecution";
 
 function steering(link: HttpLink, newKey: () => string): Pick<PublicBroker, Steering | "pausePool" | "resumePool"> {
   const of = (executionId: string): { readonly params: { readonly executionId: string } } => ({
     params: { executionId },
   });
-  const { pauseExecution, resumeExecution, cancelExecution, retryExecution, rerunExecution } = EXECUTION_OPERATIONS;
+  const { pauseExecution, resumeExecution, cancelExecution, retryExecution } = EXECUTION_OPERATIONS;
   return {
     submit: (params) => submitWithKeys(link, params, newKey),
     extend: ({ executionId, ...body }) =>
@@ -94,21 +88,6 @@ function steering(link: HttpLink, newKey: () => string): Pick<PublicBroker, Stee
       const body = letters === undefined ? {} : { letters: [...letters] };
       const { changed, execution } = await link.call(retryExecution, { ...of(executionId), query: TEXTS, body });
       return { changed, execution: asView(execution) };
-    },
-    discard: async ({ executionId, letters }) => {
-      const ids = letters?.map(({ task, start }) => letterId(executionId, task, start));
-      const { changed } = await link.call(DEAD_LETTER_OPERATIONS.discardDeadLetters, {
-        body: ids === undefined ? { query: { execution: executionId } } : { ids },
-      });
-      return { changed, execution: await getExecution(link, executionId) };
-    },
-    rerun: async ({ executionId, task }) => {
-      const { reset, execution } = await link.call(rerunExecution, {
-        ...of(executionId),
-        query: TEXTS,
-        body: { task },
-      });
-      return { reset, execution: asView(execution) };
     },
     editExecution: async ({ executionId, edits, apply, version, editId = `auto-${newKey()}` }) => {
       const how = { ...of(executionId), query: TEXTS };
@@ -161,29 +140,12 @@ function looking(link: HttpLink): Pick<PublicBroker, LookingOnly | "listSessions
       });
       return { executions: executions.map(asView), ...given({ next }) };
     },
-    listTasks: async ({ executionId, states, limit, after }) => {
-      const { tasks } = await link.call(TASK_OPERATIONS.listTasks, {
-        params: { executionId },
-        query: given({
-          state: states?.join(","),
-          limit: String(limit),
-          cursor: after === undefined ? undefined : String(after),
-          ...TEXTS,
-        }),
-      });
-      return { tasks: tasks as readonly TaskView[] };
-    },
     listDeadLetters: async ({ executionId, limit, after }) => {
       const { letters, next } = await link.call(DEAD_LETTER_OPERATIONS.listDeadLetters, {
         query: given({ execution: executionId, limit: String(limit), cursor: after }),
       });
       return { letters, ...given({ next }) };
     },
-    listAttempts: ({ executionId, task, limit }) =>
-      link.call(EXECUTION_OPERATIONS.listAttempts, {
-        params: { executionId },
-        query: given({ task: task === undefined ? undefined : String(task), limit: String(limit) }),
-      }),
     readResults: (params) => readResults(link, params),
     readEvents: (params) => readEvents(link, params),
     listPools: () => link.call(POOL_OPERATIONS.listPools, {}),
@@ -247,11 +209,6 @@ async function readEvents(link: HttpLink, params: ReadEventsParams): ReturnType<
 /** As the operation reads it. */
 function waitText(waitMs: number): string {
   return `${Math.ceil(waitMs)}ms`;
-}
-
-/** `EXECUTION~TASK`, or `EXECUTION~TASK~START` for a range of an array. */
-function letterId(executionId: string, task: number, start: number | undefined): string {
-  return [executionId, task, ...(start === undefined ? [] : [start])].join("~");
 }
 
 /** With `texts=true` a reply's JSON values are texts, as the contract has them. */

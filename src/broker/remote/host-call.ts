@@ -50,7 +50,10 @@ export async function performCall(
     const reply = await claimInSlices(broker, { session, claim, first }, wanted).catch(() => committed);
     return { ...reply, verdicts: committed.verdicts } satisfies CommitReply;
   }
-  if (method === "acquireLock") return acquireInSlices(broker, request.params as AcquireLockParams, wanted);
+  if (method === "acquireLock") {
+    const acquire: Broker["acquireLock"] = (params) => broker.acquireLock(params);
+    return acquireInSlices(acquire, request.params as AcquireLockParams, wanted);
+  }
   return (broker[method] as Call)(request.params);
 }
 
@@ -76,18 +79,19 @@ async function claimInSlices(
   return reply;
 }
 
-async function acquireInSlices(
-  broker: Broker,
+/** Stands in line with `acquire`; between two slices the owner keeps its place. */
+export async function acquireInSlices(
+  acquire: Broker["acquireLock"],
   params: AcquireLockParams,
   wanted: () => boolean,
 ): Promise<AcquireLockReply> {
   let waitMs = Math.min(params.waitMs, WAIT_SLICE_MS);
-  let reply = await broker.acquireLock({ ...params, waitMs });
+  let reply = await acquire({ ...params, waitMs });
   for (let waitedMs = waitMs; waitedMs < params.waitMs; waitedMs += waitMs) {
     // Who asked again after the place was given back would stand in line anew, for nobody.
     if (reply.grant !== undefined || reply.gaveUp === true || !wanted()) break;
     waitMs = Math.min(params.waitMs - waitedMs, WAIT_SLICE_MS);
-    reply = await broker.acquireLock({ ...params, waitMs });
+    reply = await acquire({ ...params, waitMs });
   }
   return reply;
 }

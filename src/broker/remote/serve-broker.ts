@@ -5,6 +5,7 @@ import { WebSocketServer } from "ws";
 import { HoldfastError } from "../../errors/index.ts";
 import { type Logger, silentLogger } from "../../telemetry/log.ts";
 import type { Clock } from "../../util/clock.ts";
+import { lifeName } from "../../util/life-names.ts";
 import type { Broker } from "../contract.ts";
 import { BrokerHost, type HostLimits } from "./host.ts";
 import type { SocketAccess, SocketRights } from "./token.ts";
@@ -62,7 +63,7 @@ export async function serveBroker(options: ServeBrokerOptions): Promise<ServedBr
     clock,
     logger,
     limits,
-    hostId: options.newId?.() ?? nameOfThisLife(clock),
+    hostId: options.newId?.() ?? lifeName(),
     socketGraceMs: options.socketGraceMs ?? DEFAULT_SOCKET_GRACE_MS,
     keepaliveMs: options.keepaliveMs ?? DEFAULT_KEEPALIVE_MS,
   });
@@ -104,14 +105,6 @@ export async function serveBroker(options: ServeBrokerOptions): Promise<ServedBr
   };
   let closing: Promise<void> | undefined;
   return { url: urlOf(server), close: () => (closing ??= close()) };
-}
-
-let livesOfThisProcess = 0;
-
-/** Two hosts that a client takes for one would need the same process id and millisecond on two machines. */
-function nameOfThisLife(clock: Clock): string {
-  livesOfThisProcess += 1;
-  return [process.pid, clock.now(), livesOfThisProcess].map((part) => part.toString(36)).join("-");
 }
 
 /** What whoever asks may do, or the status with which they are sent away. A check that fails lets nobody in. */

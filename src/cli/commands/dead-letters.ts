@@ -184,8 +184,15 @@ async function show(context: CliContext, id: string, flags: CommonFlags): Promis
     (await letterKeeper(opened)).show(await resolve(opened.client, id)),
   );
   if (flags.json === true) out.raw(`${JSON.stringify(letter, null, 2)}\n`);
-  else out.print(...factLines(out, letterFacts(letter, context.clock.now())));
+  else
+    out.print(...factLines(out, letterFacts(letter, context.clock.now())), ...stackLines(letter).map(out.theme.faint));
   return 0;
+}
+
+/** Where it was thrown: the message stands above. */
+function stackLines({ failure }: ShownLetter): string[] {
+  const [, ...frames] = (failure.stack ?? "").split(/\n(?= +at )/);
+  return frames.length === 0 ? [] : ["", ...frames.map(printable)];
 }
 
 function letterFacts(letter: ShownLetter, now: number): (readonly [string, string])[] {
@@ -200,7 +207,6 @@ function letterFacts(letter: ShownLetter, now: number): (readonly [string, strin
     ["Given up", ago(now - letter.at)],
     ["Tries", `${counted(letter.failures, "failure")}, ${letter.losses} lost`],
     ["Failure", printable(`${failure.message} (${failure.class})`)],
-    ...(failure.stack === undefined ? [] : ([["Stack", printable(failure.stack)]] as const)),
     ...(input === undefined ? [] : ([["Input", printable(input.slice(0, INPUT_SHOWN))]] as const)),
     ["Replay", `holdfast dead-letters replay ${letter.id}`],
   ];

@@ -1,10 +1,10 @@
-import type { Broker } from "../../broker/contract.ts";
+import type { PublicBroker } from "../../broker/http/http-broker.ts";
 import { followResults } from "../../sdk/follow.ts";
 import { ResultBook } from "./proof.ts";
 
 /** All results that the broker holds for the sweep. */
 export async function collectResults(
-  broker: Broker,
+  broker: PublicBroker,
   params: { readonly executionId: string; readonly points: number; readonly signal: AbortSignal },
 ): Promise<ResultBook> {
   const book = new ResultBook(params.points);

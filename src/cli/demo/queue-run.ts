@@ -5,11 +5,12 @@
  * Everything measured here is on the broker's clock (broker-clock.ts). A killed worker is told to
  * nobody; that it is missed is the broker's own finding.
  */
-import type { Broker, BrokerEvent, ExecutionView } from "../../broker/contract.ts";
+import type { BrokerEvent, ExecutionView } from "../../broker/contract.ts";
+import type { PublicBroker } from "../../broker/http/http-broker.ts";
 import { MAX_PAGE } from "../../broker/limits.ts";
 import { isExecutionEnded } from "../../core/states.ts";
 import { HoldfastError } from "../../errors/index.ts";
-import { orAborted } from "../../sdk/follow.ts";
+import { orAborted } from "../../util/or-aborted.ts";
 import { ChunkLedger, type Takeover } from "./chunk-ledger.ts";
 import type { Clock } from "../../util/clock.ts";
 import { type DemoPlan, VICTIM, workerName } from "./demo-plan.ts";
@@ -17,7 +18,7 @@ import { type Kill, takeAim, takeoverOf } from "./fault.ts";
 
 export interface QueueRunParams {
   readonly plan: DemoPlan;
-  readonly broker: Broker;
+  readonly broker: PublicBroker;
   /** The broker's. */
   readonly clock: Clock;
   readonly executionId: string;

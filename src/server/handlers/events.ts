@@ -1,7 +1,7 @@
 import { EVENT_STREAM, type EVENT_OPERATIONS } from "../../api/operations/events.ts";
 import { FROM_NOW, type ReadEventsReply } from "../../broker/contract.ts";
 import { veiledEvent } from "../../broker/remote/veil.ts";
-import { unlessAborted } from "../deadline.ts";
+import { readOrNow } from "../waiting.ts";
 import { type Call, type HandlersOf, RawReply, type ServerParts } from "../handler.ts";
 import { InvalidRequest } from "../invalid-request.ts";
 import type { Watch } from "../watch.ts";
@@ -20,16 +20,16 @@ interface Asked {
 
 export function eventHandlers({ broker }: ServerParts, { hub }: Watch): HandlersOf<typeof EVENT_OPERATIONS> {
   const answer = async (asked: Asked, call: Call): Promise<ReadEventsReply | RawReply> => {
-    if (!ACCEPTS_STREAM.test(call.header("accept") ?? "")) return page(asked, call.signal);
+    if (!ACCEPTS_STREAM.test(call.header("accept") ?? "")) return page(asked, call);
     const cursor = lastIdOf(call) ?? asked.cursor;
     const stream = await hub.open({ ...asked, cursor, signal: call.signal });
     return new RawReply(`${EVENT_STREAM}; charset=utf-8`, stream, STREAM_HEADERS);
   };
-  const page = async ({ waitMs, ...asked }: Asked, signal: AbortSignal): Promise<ReadEventsReply> => {
+  const page = async ({ waitMs, ...asked }: Asked, call: Call): Promise<ReadEventsReply> => {
     // To wait for what is to come, the broker must be told from where.
     const cursor = asked.cursor === FROM_NOW && waitMs > 0 ? (await broker.readEvents(asked)).cursor : asked.cursor;
-    const nothing = { events: [], cursor: Math.max(0, cursor) };
-    const read = await unlessAborted(broker.readEvents({ ...asked, cursor, waitMs }), signal, nothing);
+    const look = (within: number): Promise<ReadEventsReply> => broker.readEvents({ ...asked, cursor, waitMs: within });
+    const read = await readOrNow(look, waitMs, () => call.signal);
     return { ...read, events: read.events.map((event) => veiledEvent(event)) };
   };
   return {

@@ -1,18 +1,14 @@
 /** Edits of a live execution: previewed, then done as previewed, in one step: priority, tasks added, tasks removed. */
 import assert from "node:assert/strict";
-import type { Edit, EditChanges, EditReply, Lease, Submission, TaskView } from "../../../src/broker/contract.ts";
+import type { Edit, EditChanges, EditReply, Lease, TaskView } from "../../../src/broker/contract.ts";
 import { MAX_CHANGES_TOLD, MAX_EDITS_KNOWN, MAX_TASKS_PER_CALL } from "../../../src/broker/limits.ts";
 import { ascending } from "../../support/ascending.ts";
 import type { FakeWorker } from "../../support/fake-worker.ts";
 import { completed, done, failed, failure, returned } from "../../support/outcomes.ts";
-import { array, batch, group, submission, tasks } from "../../support/submissions.ts";
+import { array, batch, group, submission, tasks, workflow } from "../../support/submissions.ts";
 import { allEvents, allTasks } from "../audit.ts";
 import type { CaseGroup } from "../contract-case.ts";
 import { books, refusedWith, type World } from "../world.ts";
-
-function workflow(after: readonly (readonly number[])[], changes: Partial<Submission> = {}): Submission {
-  return submission([group(tasks(after.length, after))], { kind: "workflow", ...changes });
-}
 
 function remove(...numbers: readonly number[]): Edit {
   return { kind: "remove", tasks: numbers };

@@ -1,11 +1,11 @@
 /** Retry by hand: dead letters run again, and with them whatever had waited for them. */
 import assert from "node:assert/strict";
 import { DEFAULT_RETRY } from "../../../src/core/retry.ts";
-import type { BrokerEvent, Lease, Submission } from "../../../src/broker/contract.ts";
+import type { BrokerEvent, Lease } from "../../../src/broker/contract.ts";
 import { ascending } from "../../support/ascending.ts";
 import type { FakeWorker } from "../../support/fake-worker.ts";
 import { chunkDone, done, failed, failure, itemFailures, rangeOf } from "../../support/outcomes.ts";
-import { array, batch, group, submission, sweep, tasks } from "../../support/submissions.ts";
+import { array, batch, group, submission, sweep, tasks, workflow } from "../../support/submissions.ts";
 import { allEvents } from "../audit.ts";
 import type { CaseGroup } from "../contract-case.ts";
 import { books, type World } from "../world.ts";
@@ -13,10 +13,6 @@ import { books, type World } from "../world.ts";
 /** The leases' work is never tried again by itself. */
 async function bury(worker: FakeWorker, ...leases: readonly Lease[]): Promise<void> {
   await worker.deliver(...leases.map((lease) => failed(lease, failure("invalid-input"))));
-}
-
-function workflow(after: readonly (readonly number[])[], changes: Partial<Submission> = {}): Submission {
-  return submission([group(tasks(after.length, after))], { kind: "workflow", ...changes });
 }
 
 function numbersOf(leases: readonly Lease[]): readonly number[] {

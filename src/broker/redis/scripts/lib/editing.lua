@@ -116,12 +116,7 @@ function editing.fullPool(execution, plan, limit)
       add(group.pool, plan.stillborn[at] and 0 or 1)
     end
   end
-  for pool, tasks in pairs(more) do
-    local depth = count(call('HGET', ready.poolKey(pool), 'depth'))
-    if tasks > 0 and depth + tasks > limit then
-      return pool, depth
-    end
-  end
+  return ready.overfull(more, limit)
 end
 
 -- ── Telling ─────────────────────────────────────────────────────────────────────────────────────

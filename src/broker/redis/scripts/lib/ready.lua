@@ -37,6 +37,17 @@ function ready.poolKey(pool)
   return PREFIX .. 'pool:' .. pool
 end
 
+-- The first pool that cannot take what is to be added to it, and how much waits there; nil when all can. `added`: tasks
+-- by pool.
+function ready.overfull(added, limit)
+  for pool, tasks in pairs(added) do
+    local depth = count(call('HGET', ready.poolKey(pool), 'depth'))
+    if tasks > 0 and depth + tasks > limit then
+      return pool, depth
+    end
+  end
+end
+
 local function bucketOf(group)
   local bucket = tostring(group.execution.priority)
   if group.requires ~= '' then

@@ -233,15 +233,6 @@ local function addDepth(added, group, items)
   added[group.pool] = (added[group.pool] or 0) + items
 end
 
-local function overfull(added, limit)
-  for pool, tasks in pairs(added) do
-    local depth = count(call('HGET', ready.poolKey(pool), 'depth'))
-    if tasks > 0 and depth + tasks > limit then
-      return pool, depth
-    end
-  end
-end
-
 local function readGroups(execution)
   local isKept = call('HEXISTS', execution.key, 'kept') == 1
   local groups = {}
@@ -258,7 +249,7 @@ function replaying.fullPool(execution, what)
   for _, group in pairs(groups) do
     addDepth(most, group, group.kept + group.dead)
   end
-  local pool, depth = overfull(most, what.limit)
+  local pool, depth = ready.overfull(most, what.limit)
   if not pool or what.hasMore then
     return pool, depth
   end
@@ -275,5 +266,5 @@ function replaying.fullPool(execution, what)
   for _, task in ipairs(revivable(execution, tasks)) do
     addDepth(added, groups[records.groupOfTask(execution, task).no], 1)
   end
-  return overfull(added, what.limit)
+  return ready.overfull(added, what.limit)
 end
