@@ -48,7 +48,11 @@ function ask(server: OpenedServer, what: string, init: RequestInit = {}): Promis
   return fetch(`${server.url}/api/v1${what}`, init);
 }
 
-const SUBMISSION = { name: "x", groups: [{ handler: {}, work: { kind: "tasks", inputs: ["x".repeat(1_500_000)] } }] };
+/** Three inputs, each within the limit of one, together above a megabyte. */
+const LARGE = {
+  name: "x",
+  groups: [{ handler: {}, work: { kind: "tasks", inputs: Array.from({ length: 3 }, () => "x".repeat(500_000)) } }],
+};
 
 function post(body: unknown, headers: Readonly<Record<string, string>> = {}): RequestInit {
   return { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) };
@@ -105,7 +109,7 @@ describe("a server as its settings say", () => {
     const { server } = await open(t, { corsOrigins: origin, maxBodyMb: 1, requestsPerSecond: 5 });
     const allowed = await ask(server, "/version", { headers: { origin } });
     assert.equal(allowed.headers.get("access-control-allow-origin"), origin);
-    const tooLarge = await ask(server, "/executions", post(SUBMISSION));
+    const tooLarge = await ask(server, "/executions", post(LARGE));
     assert.equal(tooLarge.status, 413);
     const statuses = await Promise.all(Array.from({ length: 60 }, async () => (await ask(server, "/pools")).status));
     assert.ok(statuses.includes(429));
@@ -113,8 +117,13 @@ describe("a server as its settings say", () => {
 
   test("without maxBodyMb takes what a submission may be", async (t) => {
     const { server } = await open(t);
-    const answer = (await (await ask(server, "/executions", post(SUBMISSION))).json()) as { code?: string };
-    assert.equal(answer.code, "PAYLOAD_TOO_LARGE", "one input is too long, and not the body");
+    assert.equal((await ask(server, "/executions", post(LARGE))).status, 202);
+  });
+
+  test("asks for tokens on loopback, too, where it is told so", async (t) => {
+    const { server, firstTokens } = await open(t, { requireToken: "yes" });
+    assert.deepEqual([server.needsToken, firstTokens.length], [true, 1]);
+    assert.equal((await ask(server, "/pools")).status, 401);
   });
 
   test("speaks TLS with the files of the settings", async (t) => {
