@@ -1,7 +1,7 @@
 /** Bounds and references of submitted tasks (promise 9). Every broker checks with these before it stores anything. */
 import type { ChunkPlan } from "../core/chunking.ts";
 import { HoldfastError } from "../errors/index.ts";
-import { ALL_POOLS, type ExtendParams, type Submission, type SubmitParams, type TaskGroup } from "./contract.ts";
+import { ALL_POOLS, type ExtendParams, type Submission, type SubmitParams, type TaskGroup, type TaskList } from "./contract.ts";
 import {
   MAX_ARRAY_LENGTH,
   MAX_CHUNK_ITEMS,
@@ -30,6 +30,19 @@ export function checkExtension(params: ExtendParams, first: number): void {
   checkCount("tasks", checkGroups(params.groups, first, "extend"), MAX_TASKS_PER_CALL);
 }
 
+/**
+ * Groups that a task adds as it suspends itself; the number of their tasks. Their `after` counts from
+ * the first of them.
+ */
+export function checkSuspension(groups: readonly TaskGroup[], path: string): number {
+  const count = checkAddition(groups, 0, path);
+  checkCount("tasks", count, MAX_TASKS_PER_CALL);
+  groups.forEach(({ when }, index) => {
+    if (when === "failed") refuse(`${path}.groups[${index}].when`, "is failed; a task waits for what it adds");
+  });
+  return count;
+}
+
 /** Groups that are added by an edit; the number of their tasks. `first`: number of the first of them. */
 export function checkAddition(groups: readonly TaskGroup[], first: number, path: string): number {
   if (groups.length === 0) refuse(`${path}.groups`, "is empty");
@@ -40,13 +53,15 @@ export function checkAddition(groups: readonly TaskGroup[], first: number, path:
 }
 
 function checkHead(submission: Submission, path: string): void {
-  const { priority, verify, meta, maxFailures } = submission;
+  const { priority, verify, meta, maxFailures, groups } = submission;
   if (!Number.isInteger(priority) || priority < 1 || priority > 10) refuse(`${path}.priority`, "must be 1 to 10");
   if (verify !== undefined && (verify.replicas < 2 || verify.sample < 0 || verify.sample > 1 || verify.tolerance < 0)) {
     refuse(`${path}.verify`, "needs 2 or more replicas, a sample of 0 to 1 and a tolerance of 0 or more");
   }
   if (maxFailures !== undefined) checkWhole(`${path}.maxFailures`, maxFailures, 0);
   if (meta !== undefined) checkPayload(`${path}.meta`, meta);
+  if (maxFailures !== undefined && groups.some(({ when }) => when === "failed"))
+    refuse(`${path}.maxFailures`, "cannot go with tasks that start when the execution has failed");
 }
 
 /** Number of tasks in the groups. */
@@ -70,6 +85,8 @@ function checkGroup(group: TaskGroup, first: number, path: string): number {
   checkPayload(`${path}.handler`, group.handler);
   checkPolicies(group, path);
   if (work.kind === "array") {
+    for (const field of ["onFailure", "when"] as const)
+      if (group[field] !== undefined) refuse(`${path}.${field}`, "is given for an array; it is for separate tasks");
     checkChunk(work.chunk, `${path}.work.chunk`);
     if (!Number.isSafeInteger(work.length) || work.length < 1 || work.length > MAX_ARRAY_LENGTH) {
       refuse(`${path}.work.length`, `must be a whole number from 1 to ${MAX_ARRAY_LENGTH}`);
@@ -82,7 +99,17 @@ function checkGroup(group: TaskGroup, first: number, path: string): number {
     if (input.length > MAX_PAYLOAD) checkPayload(`${path}.work.inputs[${index}]`, input);
   }
   checkParents(work.after, { first, count: work.inputs.length, path: `${path}.work.after` });
+  checkPerTask(work, `${path}.work`);
   return work.inputs.length;
+}
+
+function checkPerTask({ inputs, labels, ranks }: TaskList, path: string): void {
+  for (const [name, list] of Object.entries({ labels, ranks })) {
+    if (list !== undefined && list.length !== inputs.length)
+      refuse(`${path}.${name}`, `has ${list.length} entries, but there are ${inputs.length} tasks`);
+  }
+  const wrong = ranks?.findIndex((rank) => !(rank >= 0 && rank <= Number.MAX_SAFE_INTEGER)) ?? -1;
+  if (wrong >= 0) refuse(`${path}.ranks[${wrong}]`, `is ${ranks?.[wrong]}; expected a number from 0`);
 }
 
 function checkPolicies(group: TaskGroup, path: string): void {

@@ -62,8 +62,11 @@ import type {
   EditReply,
   LettersParams,
   LettersReply,
+  LimitPoolParams,
   RerunParams,
   RerunReply,
+  SignalParams,
+  SignalReply,
   SteerParams,
   SteerPoolParams,
 } from "./contract/steering.ts";
@@ -114,6 +117,13 @@ export interface Broker {
   cancel(params: { readonly executionId: string; readonly reason?: string }): Promise<ExecutionView>;
   pausePool(params: SteerPoolParams): Promise<PoolView>;
   resumePool(params: SteerPoolParams): Promise<PoolView>;
+  /** Errors: INVALID_REQUEST when `max` is below `min`, or for ALL_POOLS. */
+  limitPool(params: LimitPoolParams): Promise<PoolView>;
+  /**
+   * Gives the execution a named value, once: tasks that wait for it go on, and those that will. Errors:
+   * EXECUTION_NOT_FOUND, EXECUTION_ENDED, BATCH_TOO_LARGE for more than MAX_SIGNALS.
+   */
+  signal(params: SignalParams): Promise<SignalReply>;
   /**
    * Dead letters are queued again, as if they had not been tried yet; attempts go on counting. Tasks
    * that were skipped because of them wait for them again. An execution that had failed runs again:
@@ -132,8 +142,8 @@ export interface Broker {
    */
   rerun(params: RerunParams): Promise<RerunReply>;
   /**
-   * Changes an execution that has not ended: its priority, tasks added, tasks removed; all or nothing,
-   * in one step. Removed tasks, and those skipped because of them, do not make it fail. Errors:
+   * Changes an execution that has not ended: its priority, tasks added, removed, rewired, ranked, held; all or
+   * nothing, in one step. Removed tasks, and those skipped because of them, do not make it fail. Errors:
    * EXECUTION_NOT_FOUND, EXECUTION_ENDED, EDIT_CONFLICT, TASK_UNKNOWN, INVALID_REQUEST for an array, and
    * those of submit for what is added.
    */
@@ -226,6 +236,8 @@ export const BROKER_METHODS = [
   "cancel",
   "pausePool",
   "resumePool",
+  "limitPool",
+  "signal",
   "retry",
   "discard",
   "rerun",

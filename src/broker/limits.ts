@@ -46,6 +46,8 @@ export const MAX_LETTERS_PER_CALL = 10_000;
 export const RESERVED_PREFIX = "holdfast:";
 /** Attempts kept per execution for listAttempts; older ones go first. */
 export const MAX_ATTEMPTS_KEPT = 1_000;
+/** Signals of one execution. */
+export const MAX_SIGNALS = 10_000;
 /** Edits of one call. */
 export const MAX_EDITS = 1_000;
 /** Tasks named in what an edit changes; the rest is counted. */

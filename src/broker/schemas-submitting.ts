@@ -18,8 +18,8 @@ const MAX_REPLICAS = 100;
 /** A group of its own for every task is allowed. */
 const MAX_GROUPS = MAX_TASKS_PER_CALL;
 
-const duration = integer(0, MAX_DURATION_MS);
-const payload = z.string().max(MAX_PAYLOAD);
+export const duration = integer(0, MAX_DURATION_MS);
+export const payload = z.string().max(MAX_PAYLOAD);
 
 const retrySchema = strict<RetryPolicy>()({
   limit: integer(0, MAX_RETRIES),
@@ -41,12 +41,16 @@ const chunkSchema = z.discriminatedUnion("kind", [
   }),
 ]);
 
+export const rankSchema = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
+
 const taskListSchema = strict<TaskList>()({
   kind: z.literal("tasks"),
   inputs: boundedArray(payload, MAX_TASKS_PER_CALL),
   after: z.exactOptional(
     boundedArray(boundedArray(integer(0, MAX_TASKS_PER_EXECUTION), MAX_TASKS_PER_CALL), MAX_TASKS_PER_CALL),
   ),
+  labels: z.exactOptional(boundedArray(name, MAX_TASKS_PER_CALL)),
+  ranks: z.exactOptional(boundedArray(rankSchema, MAX_TASKS_PER_CALL)),
 });
 
 const arraySchema = strict<ItemArray>()({
@@ -67,6 +71,8 @@ export const taskGroupSchema = strict<TaskGroup>()({
   timeoutMs: z.exactOptional(integer(1, MAX_DURATION_MS)),
   memoryLimitMb: z.exactOptional(integer(1, Number.MAX_SAFE_INTEGER)),
   delayMs: z.exactOptional(duration),
+  onFailure: z.exactOptional(z.enum(["fail", "continue"])),
+  when: z.exactOptional(z.enum(["completed", "failed"])),
   work: z.discriminatedUnion("kind", [taskListSchema, arraySchema]),
 });
 

@@ -3,15 +3,25 @@ import * as z from "zod";
 import { FAILURE_CLASSES, MAX_FAILURE_MESSAGE, MAX_FAILURE_STACK, type Failure } from "../core/failure.ts";
 import { EXECUTION_STATES, type ExecutionState, TASK_STATES, type TaskState } from "../core/states.ts";
 import type {
+  Awakening,
   CapturedOutput,
   CompletedChunk,
   CompletedTask,
   FailedAttempt,
   ItemFailure,
   LeaseRef,
+  SkippedTask,
+  SuspendedTask,
 } from "./contract.ts";
-import { MAX_CHUNK_ITEMS, MAX_OUTPUT_BYTES, MAX_PAYLOAD, MAX_TASKS_PER_EXECUTION } from "./limits.ts";
-import { boundedArray, identifier, integer, itemIndex, MAX_NAME, strict } from "./schema-parts.ts";
+import {
+  MAX_CHUNK_ITEMS,
+  MAX_OUTPUT_BYTES,
+  MAX_PAYLOAD,
+  MAX_TASKS_PER_CALL,
+  MAX_TASKS_PER_EXECUTION,
+} from "./limits.ts";
+import { boundedArray, identifier, integer, itemIndex, MAX_NAME, name, strict } from "./schema-parts.ts";
+import { duration, payload, taskGroupSchema } from "./schemas-submitting.ts";
 
 /** A chunk's values: many results in one text. */
 export const MAX_CHUNK_VALUES = 16 * MAX_PAYLOAD;
@@ -73,9 +83,30 @@ const failedAttempt = strict<FailedAttempt>()({
 
 const returnedAttempt = z.strictObject({ kind: z.literal("returned"), lease: leaseRefSchema });
 
+const skippedTask = strict<SkippedTask>()({
+  kind: z.literal("skipped"),
+  ...ran,
+  dependents: z.enum(["skip", "release"]),
+});
+
+const awakeningSchema: z.ZodType<Awakening> = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("delay"), delayMs: duration }),
+  z.strictObject({ kind: z.literal("signal"), signal: name, timeoutMs: z.exactOptional(duration) }),
+  z.strictObject({ kind: z.literal("tasks"), groups: boundedArray(taskGroupSchema, MAX_TASKS_PER_CALL) }),
+]);
+
+const suspendedTask = strict<SuspendedTask>()({
+  kind: z.literal("suspended"),
+  ...ran,
+  state: payload,
+  until: awakeningSchema,
+});
+
 export const outcomeSchema = z.discriminatedUnion("kind", [
   completedTask,
   completedChunk,
   failedAttempt,
+  skippedTask,
+  suspendedTask,
   returnedAttempt,
 ]);

@@ -23,7 +23,7 @@ import { executionStateSchema, leaseRefSchema, outcomeSchema, taskStateSchema } 
 import { boundedArray, identifier, integer, itemIndex, MAX_MESSAGE, name, raise, strict } from "./schema-parts.ts";
 import { editSchema } from "./schemas-editing.ts";
 import { STATE_SCHEMAS } from "./schemas-state.ts";
-import { executionKindSchema, submissionSchema, taskGroupSchema } from "./schemas-submitting.ts";
+import { executionKindSchema, payload, submissionSchema, taskGroupSchema } from "./schemas-submitting.ts";
 
 /** Params of a method; `undefined` for a method without. */
 export type ParamsOf<M extends BrokerMethod> = Parameters<Broker[M]>[0];
@@ -35,6 +35,7 @@ const MAX_LEAD_MS = 3_600_000;
 const MAX_CAPABILITIES = 64;
 const MAX_POOLS_PER_WORKER = 64;
 const MAX_SLOTS = 10_000;
+const MAX_POOL_WORKERS = 1_000_000;
 /** UTF-16 code units of what a worker says about its machine. */
 const MAX_PROFILE_META = 4_096;
 
@@ -98,6 +99,12 @@ export const PARAM_SCHEMAS: { readonly [M in BrokerMethod]: z.ZodType<ParamsOf<M
   }),
   pausePool: steerPool,
   resumePool: steerPool,
+  limitPool: strict<ParamsOf<"limitPool">>()({
+    pool: name,
+    min: integer(0, MAX_POOL_WORKERS),
+    max: z.exactOptional(integer(0, MAX_POOL_WORKERS)),
+  }),
+  signal: strict<ParamsOf<"signal">>()({ executionId: identifier, signal: name, payload }),
   retry: letters,
   discard: letters,
   rerun: strict<ParamsOf<"rerun">>()({ executionId: identifier, task: taskNumber }),
@@ -135,6 +142,7 @@ export const PARAM_SCHEMAS: { readonly [M in BrokerMethod]: z.ZodType<ParamsOf<M
     states: z.exactOptional(boundedArray(taskStateSchema, MAX_PAGE)),
     limit: pageLimit,
     after: z.exactOptional(integer(-1, MAX_TASKS_PER_EXECUTION)),
+    children: z.exactOptional(z.boolean()),
   }),
   listDeadLetters: strict<ParamsOf<"listDeadLetters">>()({
     executionId: z.exactOptional(identifier),

@@ -48,7 +48,7 @@ export const TASK_TRANSITIONS: Readonly<Record<TaskState, readonly TaskState[]>>
   blocked: ["queued", "scheduled", "cancelled", "skipped"],
   scheduled: ["queued", "cancelled"],
   queued: ["running", "cancelled"],
-  running: ["completed", "failed", "queued", "scheduled", "cancelled"],
+  running: ["completed", "failed", "queued", "scheduled", "blocked", "skipped", "cancelled"],
   completed: [],
   failed: [],
   cancelled: [],

@@ -86,6 +86,18 @@ export interface TaskView {
   readonly result?: string;
   /** Skipped because a person removed it. */
   readonly removed?: boolean;
+  /** Its name (TaskList.labels). */
+  readonly label?: string;
+  /** Above 0 (TaskList.ranks). */
+  readonly rank?: number;
+  /** Of the attempt that completed it. */
+  readonly durationMs?: number;
+  /** Not started until it is let go. */
+  readonly held?: boolean;
+  /** It has suspended itself, and waits for this. */
+  readonly suspended?: { readonly until: "delay" | "signal" | "tasks"; readonly signal?: string };
+  /** Tasks that wait for it, or did; where the call asked for them, of an execution that has not ended. */
+  readonly children?: readonly number[];
 }
 
 export interface ListTasksParams {
@@ -94,6 +106,7 @@ export interface ListTasksParams {
   readonly limit: number;
   /** Tasks with a higher number than this. */
   readonly after?: number;
+  readonly children?: boolean;
 }
 
 /** A dead letter: a task, or items of an array, that will not be retried by itself. */
@@ -136,7 +149,7 @@ export interface TaskFacts {
   /** Name, state and counts of its pool; `paused` also when every pool is. */
   readonly pool: PoolView;
   /** Tasks that must complete first and have not: the first MAX_PARENTS_TOLD of them, and how many there are. */
-  readonly waitsFor: readonly Pick<TaskView, "task" | "name" | "state">[];
+  readonly waitsFor: readonly Pick<TaskView, "task" | "name" | "state" | "label">[];
   readonly waitsForCount: number;
   /**
    * About how many items of its pool come first: those of more urgent executions, those that are
@@ -212,8 +225,9 @@ export type EventChange =
       readonly tasks: readonly (number | readonly [task: number, start: number, end: number])[];
       readonly worker?: string;
       /**
-       * Why they moved, where the state alone does not tell: `lost`, `returned`, `retry`, `due`, `released`;
-       * by hand: `replayed` (retry), `rerun`, `removed` (edit), `reopened` (they ran or backed off when their
+       * Why they moved, where the state alone does not tell: `lost`, `returned`, `retry`, `due`, `released`,
+       * `condition` (skipped by itself), `suspended`, `signal` (it came); by hand: `replayed` (retry), `rerun`,
+       * `removed`, `rewired`, `held`, `unheld`, `undone` (edits), `reopened` (they ran or backed off when their
        * execution failed).
        */
       readonly reason?: string;
@@ -281,6 +295,11 @@ export interface PoolView {
   /** Live workers that serve it, and their slots in sum. */
   readonly sessions: number;
   readonly slots: number;
+  /** Of those, the ones that stand by because the pool has its `max`. */
+  readonly standby: number;
+  /** LimitPoolParams. */
+  readonly min: number;
+  readonly max?: number;
 }
 
 export interface AttemptLog {

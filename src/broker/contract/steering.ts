@@ -12,6 +12,29 @@ export interface SteerParams {
 /** The name under which `pausePool` and `resumePool` mean every pool, those to come included. */
 export const ALL_POOLS = "*";
 
+/** A named value that tasks of the execution may wait for. */
+export interface SignalParams {
+  readonly executionId: string;
+  readonly signal: string;
+  /** JSON text. */
+  readonly payload: string;
+}
+
+export interface SignalReply {
+  /** False: it was given before, with another payload, which stays. The same again changes nothing. */
+  readonly accepted: boolean;
+  /** Tasks that go on because of it. */
+  readonly released: number;
+}
+
+export interface LimitPoolParams {
+  readonly pool: string;
+  /** Workers that it should have: fewer are told by those who look. 0: none. */
+  readonly min: number;
+  /** Of its workers only so many get its work, those that came first; the others stand by for one to leave. Absent: all. */
+  readonly max?: number;
+}
+
 export interface SteerPoolParams {
   /** ALL_POOLS: every pool; the reply tells of them in sum. A pool runs when neither it nor every pool is paused. */
   readonly pool: string;
@@ -51,7 +74,7 @@ export interface RerunReply {
 
 // ── Edits ─────────────────────────────────────────────────────────────────────────────────────
 
-export type Edit = PriorityEdit | AdditionEdit | RemovalEdit;
+export type Edit = PriorityEdit | AdditionEdit | RemovalEdit | RewireEdit | RankEdit | HoldEdit | UnholdEdit | UndoEdit;
 
 export interface PriorityEdit {
   readonly kind: "priority";
@@ -81,9 +104,51 @@ export interface RemovalEdit {
   readonly tasks: readonly number[];
 }
 
+/**
+ * A task gets other parents. It must not have ended (`skipped` because of a parent is allowed, and it waits
+ * again), nor be an array. A running attempt is stopped, and the task runs again when its parents have completed.
+ */
+export interface RewireEdit {
+  readonly kind: "rewire";
+  readonly task: number;
+  /** All its parents from now on. Any task of the execution that does not come after it, and any that this call adds. */
+  readonly after: readonly number[];
+}
+
+/** Separate tasks get other ranks (TaskList.ranks). Those that have ended are passed over. */
+export interface RankEdit {
+  readonly kind: "rank";
+  readonly tasks: readonly number[];
+  /** One per task. */
+  readonly ranks: readonly number[];
+}
+
+/** Separate tasks are not started until they are let go; what runs, runs on. A held task is `blocked` where it would be `queued`. */
+export interface HoldEdit {
+  readonly kind: "hold";
+  readonly tasks: readonly number[];
+}
+
+export interface UnholdEdit {
+  readonly kind: "unhold";
+  readonly tasks: readonly number[];
+}
+
+/**
+ * Takes the execution's last edit back: alone in its call, and only once. Tasks that it removed, or skipped,
+ * come back and run (again); tasks that it added are removed; priority, ranks, holds and parents are as before.
+ * Where that cannot be done any more (an added task has completed, a rewired one has ended): EDIT_CONFLICT.
+ */
+export interface UndoEdit {
+  readonly kind: "undo";
+}
+
 export interface EditParams {
   readonly executionId: string;
-  /** One step, whatever their order: tasks are removed first, then added. At most one priority. */
+  /**
+   * One step, whatever their order: tasks are removed first, then added, then rewired, ranked, held, let go.
+   * At most one priority; a task may be rewired once.
+   */
   readonly edits: readonly Edit[];
   /** False: nothing is changed, the reply says what would be. */
   readonly apply: boolean;
@@ -109,6 +174,17 @@ export interface EditChanges {
   /** Tasks that are skipped because they come after those, likewise. */
   readonly skipped: readonly number[];
   readonly skippedCount: number;
+  /** Tasks that get other parents; among them those whose running attempt is stopped, to run again: `rerun`. */
+  readonly rewired: number;
+  readonly rerun: readonly number[];
+  readonly rerunCount: number;
+  /** Tasks whose rank changes; that are held from now on; that are let go. */
+  readonly ranked: number;
+  readonly held: number;
+  readonly unheld: number;
+  /** Tasks that had been removed or skipped and come back: by an undo, or because they are rewired. */
+  readonly restored: readonly number[];
+  readonly restoredCount: number;
   /** The execution ends by it, because nothing is left to do. */
   readonly ends?: "completed" | "failed";
 }

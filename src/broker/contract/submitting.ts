@@ -43,6 +43,20 @@ export interface TaskGroup {
   readonly memoryLimitMb?: number;
   /** First start not before this long after submission, milliseconds. */
   readonly delayMs?: number;
+  /**
+   * What it means when one of its tasks fails for good. `fail` (default): what comes after it is
+   * skipped, and the execution fails. `continue`: it is a dead letter like any other, but what comes
+   * after it starts as if it had completed, with no result of it; neither the execution's end nor
+   * `maxFailures` counts it. Separate tasks only.
+   */
+  readonly onFailure?: "fail" | "continue";
+  /**
+   * When its tasks start. `completed` (default): when their parents have completed. `failed`: when
+   * nothing else of the execution is left and a failure for good counts against it; else they are
+   * skipped. Their `after` then names those whose results they get, as far as there are any; nothing
+   * may come after them. Separate tasks only; not with `maxFailures`.
+   */
+  readonly when?: "completed" | "failed";
   readonly work: TaskList | ItemArray;
 }
 
@@ -57,6 +71,14 @@ export interface TaskList {
    * cancelled or skipped, the task is skipped.
    */
   readonly after?: readonly (readonly number[])[];
+  /** Names of the tasks for those who look (ids of a workflow's nodes), one per task. */
+  readonly labels?: readonly string[];
+  /**
+   * One per task, 0 or more, default 0: of an execution's ready tasks that the same workers may run,
+   * those with the highest go first, then those with the lowest number. For a workflow the length of
+   * the longest way from the task's start to the end.
+   */
+  readonly ranks?: readonly number[];
 }
 
 /** One task that stands for items 0…length−1; chunks are carved off as workers claim. */

@@ -1,5 +1,6 @@
 /** What workers and brokers say to each other. */
 import type { Failure } from "../../core/failure.ts";
+import type { TaskGroup } from "./submitting.ts";
 
 export interface WorkerProfile {
   /** Stable name of the worker; "different workers" of a verification are different names. */
@@ -67,6 +68,21 @@ export interface Lease extends LeaseRef {
   readonly parents?: Readonly<Record<number, string>>;
   /** The runner must announce every item before it starts, because an earlier attempt died on one. */
   readonly careful?: boolean;
+  /** The task's name (TaskList.labels). */
+  readonly label?: string;
+  /** The task has suspended itself before and goes on. A later attempt of the same stretch gets the same. */
+  readonly resumed?: Resumption;
+}
+
+/** What a task that goes on finds. */
+export interface Resumption {
+  /** JSON text, of the suspension. */
+  readonly state: string;
+  /** JSON text, the signal's payload; absent where it waited for something else, and when the time was over first. */
+  readonly signal?: string;
+  /** First of the tasks that it has added; their results are in `parents`, but of those that failed and were to. */
+  readonly first?: number;
+  readonly count?: number;
 }
 
 /** What all leases of one task group share. */
@@ -99,6 +115,8 @@ export type Outcome =
   | CompletedTask
   | CompletedChunk
   | FailedAttempt
+  | SkippedTask
+  | SuspendedTask
   /** Handed back unfinished (drain, prefetched but not started): no failure, no loss, runs again at once. */
   | { readonly kind: "returned"; readonly lease: LeaseRef };
 
@@ -138,6 +156,36 @@ export interface FailedAttempt extends RanAttempt {
    */
   readonly culprit?: number;
 }
+
+/** The task's own condition says that it is not to run: it is `skipped`. Separate tasks only. */
+export interface SkippedTask extends RanAttempt {
+  readonly kind: "skipped";
+  /** What comes after it is skipped too, or starts as if it had completed, with no result of it. */
+  readonly dependents: "skip" | "release";
+}
+
+/**
+ * The attempt ends, and the task goes on in another one when there is something to go on for. It holds
+ * no worker meanwhile. Neither a failure nor a loss. Separate tasks only.
+ */
+export interface SuspendedTask extends RanAttempt {
+  readonly kind: "suspended";
+  /** JSON text, handed back when it goes on. */
+  readonly state: string;
+  readonly until: Awakening;
+}
+
+export type Awakening =
+  /** `scheduled` for this long on the broker's clock, milliseconds. */
+  | { readonly kind: "delay"; readonly delayMs: number }
+  /** `blocked` until the execution gets the signal, at once if it has; `scheduled` if it waits no longer than `timeoutMs`. */
+  | { readonly kind: "signal"; readonly signal: string; readonly timeoutMs?: number }
+  /**
+   * `blocked` until these have completed; they get the next numbers of the execution. Separate tasks.
+   * `after` counts from the first of them (0), and names lower ones. If one fails for good and its
+   * `onFailure` is not `continue`, the task is skipped, as for any parent.
+   */
+  | { readonly kind: "tasks"; readonly groups: readonly TaskGroup[] };
 
 /** What the user's code wrote, each cut to MAX_OUTPUT_BYTES (the end is kept). */
 export interface CapturedOutput {

@@ -77,6 +77,8 @@ const poolView = checked<PoolView>()({
   failed: count,
   sessions: count,
   slots: count,
+  standby: count,
+  min: count,
 });
 const lettersReply = checked<LettersReply>()({ changed: count, execution: executionView });
 const lockGrant = checked<LockGrant>()({ token: count, expiresAt: count });
@@ -105,13 +107,15 @@ const COLD_REPLIES: { readonly [M in Exclude<BrokerMethod, "claim" | "commit" | 
   cancel: executionView,
   pausePool: poolView,
   resumePool: poolView,
+  limitPool: poolView,
+  signal: checked<ReplyOf<"signal">>()({ accepted: z.boolean(), released: count }),
   retry: lettersReply,
   discard: lettersReply,
   rerun: checked<ReplyOf<"rerun">>()({ reset: count, execution: executionView }),
   editExecution: checked<Pick<EditReply, "version" | "execution">>()({
     version: z.string(),
     execution: executionView,
-  }).extend({ changes: z.looseObject({ added: count, removedCount: count, skippedCount: count }) }),
+  }).extend({ changes: z.looseObject({ added: count, removedCount: count, skippedCount: count, rerunCount: count, restoredCount: count }) }),
   openSession: checked<OpenSessionReply>()({ session: z.string(), heartbeatMs: count, deadAfterMs: count }),
   reconcile: checked<Pick<ReconcileReply, "returned">>()({ returned: count }).extend({ lost: z.array(leaseRef) }),
   closeSession: nothing,

@@ -10,7 +10,7 @@ import { FAILED } from "./model.ts";
 import { STATE_SCHEMA } from "./state-schema.ts";
 
 /** Stored in `PRAGMA user_version`. A database with a higher number is refused (STORE_TOO_NEW). */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 /** Stored in `PRAGMA application_id`: "HOLD". */
 export const APPLICATION_ID = 0x484f4c44;
 
@@ -20,6 +20,15 @@ export const IS_LETTER = `state = ${FAILED} AND discarded = 0`;
 const LETTERS = `
 CREATE INDEX tasks_letters ON tasks (id) WHERE ${IS_LETTER};
 CREATE INDEX chunks_letters ON chunks (execution, task, start) WHERE ${IS_LETTER};
+`;
+
+const SIGNALS = `
+CREATE TABLE signals (
+  execution INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  payload TEXT NOT NULL,
+  PRIMARY KEY (execution, name)
+) WITHOUT ROWID;
 `;
 
 export const SCHEMA = `
@@ -54,7 +63,8 @@ CREATE TABLE executions (
   started_at INTEGER,
   ended_at INTEGER,
   purge_at INTEGER,
-  edits TEXT                      -- JSON of the last edits, newest first, so that they are known when they are sent again
+  edits TEXT,                     -- JSON of the last edits, newest first, so that they are known when they are sent again
+  undo TEXT                       -- JSON of what takes the last edit back
 );
 CREATE INDEX executions_purge ON executions (purge_at) WHERE purge_at IS NOT NULL;
 CREATE INDEX executions_live ON executions (no) WHERE ended_at IS NULL;
@@ -93,7 +103,12 @@ CREATE TABLE tasks (
   failure TEXT,
   discarded INTEGER NOT NULL DEFAULT 0, -- 1: a dead letter that was struck off
   taken_back INTEGER,             -- results told by events up to this cursor do not count any more
-  removed INTEGER NOT NULL DEFAULT 0 -- 1: skipped because a person removed it
+  removed INTEGER NOT NULL DEFAULT 0, -- 1: skipped because a person removed it
+  label TEXT,
+  rank REAL NOT NULL DEFAULT 0,
+  passes INTEGER NOT NULL DEFAULT 0, -- 1: skipped by its own condition, and its dependents were released
+  held INTEGER NOT NULL DEFAULT 0,   -- 1: not started until it is let go; counts in waiting_on
+  wake TEXT                          -- JSON of its suspension, see wake.ts
 );
 CREATE INDEX tasks_due ON tasks (not_before) WHERE not_before IS NOT NULL;
 
@@ -201,9 +216,11 @@ CREATE TABLE pools (
   paused_by TEXT,
   paused_at INTEGER,
   completed INTEGER NOT NULL DEFAULT 0, -- items that ended so since the file was made
-  failed INTEGER NOT NULL DEFAULT 0
+  failed INTEGER NOT NULL DEFAULT 0,
+  min_workers INTEGER NOT NULL DEFAULT 0,
+  max_workers INTEGER
 ) WITHOUT ROWID;
-
+${SIGNALS}
 CREATE TABLE leaders (
   lease TEXT PRIMARY KEY,
   holder TEXT NOT NULL,
@@ -231,5 +248,20 @@ ALTER TABLE pools ADD COLUMN failed INTEGER NOT NULL DEFAULT 0;
 UPDATE pools SET paused_at = unixepoch() * 1000 WHERE paused = 1;
 ${LETTERS}`;
 
+/** Workflows: names and ranks of tasks, conditions, suspensions, signals, edits that are taken back, limits of pools. */
+const WORKFLOWS = `
+ALTER TABLE tasks ADD COLUMN label TEXT;
+ALTER TABLE tasks ADD COLUMN rank REAL NOT NULL DEFAULT 0;
+ALTER TABLE tasks ADD COLUMN passes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tasks ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tasks ADD COLUMN wake TEXT;
+ALTER TABLE executions ADD COLUMN undo TEXT;
+ALTER TABLE pools ADD COLUMN min_workers INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE pools ADD COLUMN max_workers INTEGER;
+${SIGNALS}`;
+
 /** What brings a file from the version before to this one. A new file has all of it from SCHEMA. */
-export const MIGRATIONS: ReadonlyMap<number, readonly string[]> = new Map([[2, [STATE_SCHEMA, STEERING]]]);
+export const MIGRATIONS: ReadonlyMap<number, readonly string[]> = new Map([
+  [2, [STATE_SCHEMA, STEERING]],
+  [3, [WORKFLOWS]],
+]);
