@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 
 type Answer = { readonly answer: unknown } | { readonly problem: string };
 
@@ -28,12 +29,27 @@ export class Child {
     return reply.answer as Reply;
   }
 
+  /** Most memory that the process took, so far. */
+  peakMb(): number {
+    return peakMb(this.#process.pid ?? 0);
+  }
+
   /** Lets the process end in order. */
   async end(): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const ended = once(this.#process, "exit");
     this.#process.disconnect();
     await ended;
+  }
+}
+
+/** Most memory that a process took, so far; NaN where the system does not tell (it is Linux that does). */
+export function peakMb(pid: number | "self"): number {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    return Math.round(Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1_024);
+  } catch {
+    return Number.NaN;
   }
 }
 

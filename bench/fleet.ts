@@ -26,27 +26,48 @@ export async function withFleet<Result>(
   { workers, store = "sqlite" }: { readonly workers: number; readonly store?: Store },
   action: (fleet: Fleet) => Promise<Result>,
 ): Promise<Result> {
+  return withStore(context, store, async ({ broker, startWorkers }) => {
+    await startWorkers(workers);
+    return action({ broker, client: new Client({ broker }) });
+  });
+}
+
+export interface BareStore {
+  readonly place: Place | RedisPlace;
+  readonly broker: Broker;
+  startWorkers(count: number): Promise<void>;
+  /** What the process that keeps the data takes at most, so far. */
+  serverMb(): Promise<number>;
+}
+
+/** Runs `action` on a store of its own that has no workers yet. */
+export async function withStore<Result>(
+  context: BenchContext,
+  store: Store,
+  action: (store: BareStore) => Promise<Result>,
+): Promise<Result> {
   const opened = await openStore(store, context.folder());
-  const children = Array.from(
-    { length: workers },
-    () => new Child(siblingModule(import.meta.url, "./processes/real-worker")),
-  );
-  try {
-    await Promise.all(
-      children.map((child, index) =>
-        child.ask({ place: opened.place, worker: `bench-${index}` } satisfies RealWorkerRequest),
-      ),
+  const children: Child[] = [];
+  const startWorkers = async (count: number): Promise<void> => {
+    const more = Array.from(
+      { length: count },
+      () => new Child(siblingModule(import.meta.url, "./processes/real-worker")),
     );
-    return await action({ broker: opened.broker, client: new Client({ broker: opened.broker }) });
+    children.push(...more);
+    const requests = more.map((child, index) =>
+      child.ask({ place: opened.place, worker: `bench-${index}` } satisfies RealWorkerRequest),
+    );
+    await Promise.all(requests);
+  };
+  try {
+    return await action({ ...opened, startWorkers });
   } finally {
     await Promise.all(children.map((child) => child.end()));
     await opened.close();
   }
 }
 
-interface OpenedStore {
-  readonly place: Place | RedisPlace;
-  readonly broker: Broker;
+interface OpenedStore extends Omit<BareStore, "startWorkers"> {
   close(): Promise<void>;
 }
 
@@ -58,7 +79,7 @@ async function openStore(store: Store, folder: string): Promise<OpenedStore> {
       await broker.close();
       await owner.end();
     };
-    return { place: owner.place, broker, close };
+    return { place: owner.place, broker, serverMb: () => Promise.resolve(owner.peakMb()), close };
   }
   const server = await RedisServer.start("everysec", folder);
   const broker = await connect(server);
@@ -69,5 +90,5 @@ async function openStore(store: Store, folder: string): Promise<OpenedStore> {
     await broker.close();
     await server.stop();
   };
-  return { place: { host: server.host, port: server.port }, broker, close };
+  return { place: { host: server.host, port: server.port }, broker, serverMb: () => server.peakMb(), close };
 }

@@ -45,6 +45,8 @@ export interface OwnerRequest {
 
 export interface OwnerProcess {
   readonly place: Place;
+  /** Most memory that it took, so far. */
+  peakMb(): number;
   end(): Promise<void>;
 }
 
@@ -52,5 +54,5 @@ export interface OwnerProcess {
 export async function startOwner(folder: string): Promise<OwnerProcess> {
   const child = new Child(siblingModule(import.meta.url, "./processes/owner"));
   const place = await child.ask<Place>({ folder } satisfies OwnerRequest);
-  return { place, end: () => child.end() };
+  return { place, peakMb: () => child.peakMb(), end: () => child.end() };
 }

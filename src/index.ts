@@ -42,13 +42,14 @@ export { type ErrorCode, HoldfastError } from "./errors/index.ts";
 export { batch, type BatchOptions } from "./sdk/batch.ts";
 export type { Client, ListOptions } from "./sdk/client.ts";
 export type { Definition, ExecutionOptions } from "./sdk/definition.ts";
-export type { EditChanges } from "./broker/contract.ts";
+export type { EditChanges, SignalReply } from "./broker/contract.ts";
 export type { EditOptions, ExecutionEdit } from "./sdk/edit.ts";
 export type {
   AggregateOptions,
   EventsOptions,
   Execution,
   FailedItems,
+  NodesOptions,
   ProgressOptions,
   ResultsOptions,
   WaitOptions,
@@ -75,6 +76,22 @@ export {
   type TaskDefinition,
   type TaskOptions,
 } from "./sdk/task.ts";
+export {
+  defineWorkflow,
+  type SubmitOptions,
+  type WorkflowBuilder,
+  type WorkflowDefinition,
+  type WorkflowOptions,
+} from "./sdk/workflow.ts";
+export type { WorkflowEdit } from "./sdk/workflow/edit.ts";
+export type { WorkflowEditor } from "./sdk/workflow/edit-builder.ts";
+export type { LiveGraph } from "./sdk/workflow/live-graph.ts";
+export type { LiveNode, RemainingPlan } from "./sdk/workflow/remaining.ts";
+export type { Approval } from "./sdk/workflow/node.ts";
+export type { NodeStatus } from "./sdk/workflow/nodes.ts";
+export type { CommandOptions, MapOptions, NodeOptions, RunOptions, SignalOptions } from "./sdk/workflow/options.ts";
+export type { NodeHandle, NodeRef, Reference, ValueRef } from "./sdk/workflow/reference.ts";
+export type { ConditionCode, ConditionFacts } from "./sdk/workflow/spec.ts";
 export type { Duration, Size } from "./util/units.ts";
 export type { ConnectOptions };
 

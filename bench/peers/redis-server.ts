@@ -74,6 +74,11 @@ export class RedisServer implements RedisPlace {
     return bytes("used_memory") - bytes("mem_clients_normal") - bytes("mem_aof_buffer");
   }
 
+  /** Most memory that the server took, so far, MB. */
+  async peakMb(): Promise<number> {
+    return Math.round(Number((await this.#info("memory")).get("used_memory_peak") ?? Number.NaN) / 2 ** 20);
+  }
+
   /** Processor time of the server so far, microseconds. */
   async processorUs(): Promise<number> {
     const facts = await this.#info("cpu");

@@ -23,6 +23,9 @@ const contractPool = strict<PoolView>()({
   failed: sumSchema,
   sessions: countSchema,
   slots: countSchema,
+  standby: countSchema.describe("Of the sessions, those that stand by because the pool has its `max`."),
+  min: countSchema.describe("Workers that it should have."),
+  max: z.exactOptional(countSchema.describe("The most that get its work.")),
 });
 
 export const poolSchema = contractPool
@@ -44,7 +47,11 @@ const changeSchema: z.ZodType<BrokerEvent["change"]> = z.discriminatedUnion("kin
     state: taskStateSchema,
     tasks: z.array(z.union([taskNumber, z.tuple([taskNumber, taskNumber, taskNumber]).readonly()])).readonly(),
     worker: z.exactOptional(z.string()),
-    reason: z.exactOptional(z.string()),
+    reason: z
+      .exactOptional(z.string())
+      .describe(
+        "Why they moved, where the state alone does not tell: lost, returned, retry, due, released, condition, suspended, signal; by hand: replayed, rerun, removed, rewired, held, unheld, undone, reopened.",
+      ),
   }),
   z.strictObject({
     kind: z.literal("session"),

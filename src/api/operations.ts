@@ -5,6 +5,7 @@ import { EDIT_OPERATIONS } from "./operations/edit.ts";
 import { EVENT_OPERATIONS } from "./operations/events.ts";
 import { EXECUTE_OPERATIONS } from "./operations/execute.ts";
 import { EXECUTION_OPERATIONS } from "./operations/executions.ts";
+import { GRAPH_OPERATIONS } from "./operations/graph.ts";
 import { HEALTH_OPERATIONS } from "./operations/health.ts";
 import { POOL_OPERATIONS } from "./operations/pools.ts";
 import { QUEUE_OPERATIONS } from "./operations/queue.ts";
@@ -18,6 +19,7 @@ export const OPERATIONS = {
   ...EXECUTION_OPERATIONS,
   ...EDIT_OPERATIONS,
   ...TASK_OPERATIONS,
+  ...GRAPH_OPERATIONS,
   ...EXECUTE_OPERATIONS,
   ...EVENT_OPERATIONS,
   ...DEAD_LETTER_OPERATIONS,

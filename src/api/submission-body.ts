@@ -27,15 +27,20 @@ const retryBody = z.strictObject({
   never: retry.shape.never.default([...DEFAULT_RETRY.never]),
 });
 
+const [taskListSchema, arraySchema] = taskGroupSchema.shape.work.options;
+
 const taskListBody = z.strictObject({
   kind: z.literal("tasks"),
   inputs: boundedArray(given, MAX_TASKS_PER_CALL),
   after: z.exactOptional(
     boundedArray(boundedArray(integer(0, MAX_TASKS_PER_EXECUTION), MAX_TASKS_PER_CALL), MAX_TASKS_PER_CALL),
   ),
+  labels: taskListSchema.shape.labels.describe("Names of the tasks, such as a workflow's nodes; one per input."),
+  ranks: taskListSchema.shape.ranks.describe(
+    "One per input: of ready tasks that the same workers may run the highest goes first.",
+  ),
 });
 
-const [, arraySchema] = taskGroupSchema.shape.work.options;
 const arrayBody = z.strictObject({ ...arraySchema.shape, source: given });
 
 export const groupBody = z

@@ -133,6 +133,16 @@ export const taskView = view<TaskView, "result">(
   notBefore: z.exactOptional(time),
   result: z.optional(jsonValue),
   removed: z.exactOptional(z.boolean()).describe("Skipped because a person removed it."),
+  label: z.exactOptional(z.string()).describe("Its name, such as a workflow's node."),
+  rank: z.exactOptional(z.number()).describe("Of an execution's ready tasks those with the highest go first."),
+  durationMs: z.exactOptional(z.number()).describe("Of the attempt that completed it."),
+  held: z.exactOptional(z.boolean()).describe("Not started until it is let go."),
+  suspended: z
+    .exactOptional(
+      z.strictObject({ until: z.enum(["delay", "signal", "tasks"]), signal: z.exactOptional(z.string()) }).readonly(),
+    )
+    .describe("It has suspended itself, and waits for this."),
+  children: z.exactOptional(z.array(count).readonly()).describe("Tasks that wait for it, or did."),
 });
 
 /** An attempt without what it wrote, which `/logs` has. */
@@ -145,7 +155,7 @@ export const attemptView = view<Omit<AttemptLog, "output">>(
   end: z.exactOptional(count),
   attempt: count,
   worker: z.string(),
-  outcome: z.enum(["completed", "failed", "lost", "returned"]),
+  outcome: z.enum(["completed", "failed", "lost", "returned", "skipped", "suspended"]),
   failure: z.exactOptional(failureView),
   at: time,
   durationMs: z.exactOptional(z.number()),

@@ -19,7 +19,16 @@ const line = {
   estimateMs: z.exactOptional(countSchema),
 };
 
-const parents = z.array(z.strictObject({ task: countSchema, name: z.string(), state: taskStateSchema })).readonly();
+const parents = z
+  .array(
+    z.strictObject({
+      task: countSchema,
+      name: z.string(),
+      label: z.exactOptional(z.string()),
+      state: taskStateSchema,
+    }),
+  )
+  .readonly();
 
 const ended = z.strictObject({
   code: z.literal("ended"),
@@ -50,6 +59,21 @@ const waitsForParents = z.strictObject({
   more: countSchema,
   ...words,
 });
+const held = z.strictObject({ code: z.literal("held"), ...words });
+const sleeping = z.strictObject({ code: z.literal("sleeping"), until: timeSchema, ...words });
+const waitsForSignal = z.strictObject({
+  code: z.literal("waits-for-signal"),
+  signal: z.string(),
+  until: z.exactOptional(timeSchema),
+  ...words,
+});
+const waitsForAdded = z.strictObject({
+  code: z.literal("waits-for-added"),
+  parents,
+  more: countSchema,
+  ...words,
+});
+const waitsForFailure = z.strictObject({ code: z.literal("waits-for-failure"), ...words });
 const delayed = z.strictObject({ code: z.literal("delayed"), until: timeSchema, ...words });
 const backingOff = z.strictObject({
   code: z.literal("backing-off"),
@@ -65,6 +89,13 @@ const noCapableWorker = z.strictObject({
   pool,
   missing: names,
   requires: names,
+  ...someWorkers,
+  ...words,
+});
+const poolFull = z.strictObject({
+  code: z.literal("pool-full"),
+  pool,
+  max: countSchema,
   ...someWorkers,
   ...words,
 });
@@ -87,10 +118,16 @@ export const reasonSchema: z.ZodType<Reason> = z
     executionPaused,
     poolPaused,
     waitsForParents,
+    held,
+    sleeping,
+    waitsForSignal,
+    waitsForAdded,
+    waitsForFailure,
     delayed,
     backingOff,
     noWorker,
     noCapableWorker,
+    poolFull,
     workersDraining,
     slotsBusy,
     inLine,
@@ -109,10 +146,16 @@ export const whySchema: z.ZodType<Why> = z
     executionPaused.extend(also),
     poolPaused.extend(also),
     waitsForParents.extend(also),
+    held.extend(also),
+    sleeping.extend(also),
+    waitsForSignal.extend(also),
+    waitsForAdded.extend(also),
+    waitsForFailure.extend(also),
     delayed.extend(also),
     backingOff.extend(also),
     noWorker.extend(also),
     noCapableWorker.extend(also),
+    poolFull.extend(also),
     workersDraining.extend(also),
     slotsBusy.extend(also),
     inLine.extend(also),

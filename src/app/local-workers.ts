@@ -29,6 +29,8 @@ export interface LocalWorkersOptions {
   readonly settings?: Partial<Settings>;
   /** Workers are named `PREFIX-1`, `PREFIX-2` … Default: this machine and process. */
   readonly namePrefix?: string;
+  /** In place of 1: for more workers beside those of an earlier call. */
+  readonly firstNumber?: number;
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
   /** Where the workers' logs go: to this process's standard error (the default), nowhere, or to the end of a file. */
@@ -85,7 +87,7 @@ export function startLocalWorkers(options: LocalWorkersOptions): LocalWorkers {
   closeLog(openLog(options.log ?? "inherit"));
   const supervised = Array.from(
     { length: options.count },
-    (_, at) => new SupervisedWorker(`${prefix}-${at + 1}`, { ...options, clock }),
+    (_, at) => new SupervisedWorker(`${prefix}-${at + (options.firstNumber ?? 1)}`, { ...options, clock }),
   );
   return {
     workers: supervised,

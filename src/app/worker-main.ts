@@ -48,7 +48,9 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
   const { address, settings, logger } = options;
   const name = options.name ?? `${hostname()}-${process.pid}`;
   const clock = systemClock({ keepAlive: true });
+  const stopEarly = options.tiedToParent === true ? exitWithParent(logger) : undefined;
   const broker = await openBroker(address, { settings, logger, mayOwn: false, coordinate: true });
+  stopEarly?.();
   const worker = new Worker({
     broker,
     profile: {
@@ -84,6 +86,16 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     stopListening();
     await closeQuietly(broker, logger);
   }
+}
+
+/** While nothing runs yet: with a parent that owned the broker it would wait for one that never comes back. */
+function exitWithParent(logger: Logger): () => void {
+  const onOrphaned = (): void => {
+    logger.warn({}, "the process that started this worker is gone; leaving");
+    process.exit(EXIT_BROKER_LOST);
+  };
+  process.stdin.on("error", ignoreBrokenPipe).on("close", onOrphaned).resume();
+  return () => process.stdin.off("error", ignoreBrokenPipe).off("close", onOrphaned);
 }
 
 interface Endings {

@@ -9,11 +9,13 @@ import {
   type ClaimRequest,
   type CommitParams,
   type LettersParams,
+  type LimitPoolParams,
   type Outcome,
   type ReconcileParams,
+  type SignalParams,
   type WorkerProfile,
 } from "./contract.ts";
-import { MAX_BATCH, MAX_HELD, MAX_PAGE, MAX_PAYLOAD, MAX_WAIT_MS } from "./limits.ts";
+import { MAX_BATCH, MAX_HELD, MAX_PAGE, MAX_PAYLOAD, MAX_POOL_WORKERS, MAX_WAIT_MS } from "./limits.ts";
 import { MAX_CHUNK_VALUES } from "./schemas-working.ts";
 
 /** Errors: INVALID_REQUEST. */
@@ -36,6 +38,21 @@ export function checkProfile({ pools }: WorkerProfile): void {
   if (at >= 0) refuse("openSession", `pools[${at}]`, `is "${ALL_POOLS}", the name for all pools`);
 }
 
+/** Errors: INVALID_REQUEST. */
+export function checkPoolLimits({ pool, min, max }: LimitPoolParams): void {
+  if (pool === ALL_POOLS) refuse("limitPool", "pool", `is "${ALL_POOLS}", the name for all pools; limit one of them`);
+  if (pool === "") refuse("limitPool", "pool", "is empty");
+  checkWhole({ method: "limitPool", path: "min", value: min, least: 0, most: MAX_POOL_WORKERS });
+  if (max === undefined) return;
+  checkWhole({ method: "limitPool", path: "max", value: max, least: 0, most: MAX_POOL_WORKERS });
+  if (max < min) refuse("limitPool", "max", `is ${max}, below min, which is ${min}`);
+}
+
+/** Errors: PAYLOAD_TOO_LARGE. */
+export function checkSignal({ payload }: SignalParams): void {
+  checkText("payload", payload, MAX_PAYLOAD);
+}
+
 /** Errors: BATCH_TOO_LARGE. */
 export function checkLetters({ letters = [] }: LettersParams): void {
   if (letters.length > MAX_PAGE)
@@ -54,6 +71,8 @@ function checkOutcome(outcome: Outcome): void {
   } else if (outcome.kind === "chunk") {
     checkText("values", outcome.values, MAX_CHUNK_VALUES);
     checkText("partial", outcome.partial, MAX_PAYLOAD);
+  } else if (outcome.kind === "suspended") {
+    checkText("state", outcome.state, MAX_PAYLOAD);
   }
 }
 

@@ -1,7 +1,14 @@
 /** Bounds and references of submitted tasks (promise 9). Every broker checks with these before it stores anything. */
 import type { ChunkPlan } from "../core/chunking.ts";
 import { HoldfastError } from "../errors/index.ts";
-import { ALL_POOLS, type ExtendParams, type Submission, type SubmitParams, type TaskGroup, type TaskList } from "./contract.ts";
+import {
+  ALL_POOLS,
+  type ExtendParams,
+  type Submission,
+  type SubmitParams,
+  type TaskGroup,
+  type TaskList,
+} from "./contract.ts";
 import {
   MAX_ARRAY_LENGTH,
   MAX_CHUNK_ITEMS,
@@ -70,6 +77,7 @@ function checkGroups(groups: readonly TaskGroup[], first: number, path: string):
   groups.forEach((group, index) => {
     next += checkGroup(group, next, `${path}.groups[${index}]`);
   });
+  checkNothingAfter(rescuesIn(groups, first), groups, path);
   if (next > MAX_TASKS_PER_EXECUTION) {
     throw new HoldfastError("BATCH_TOO_LARGE", {
       what: "An execution's tasks (use a sweep)",
@@ -78,6 +86,49 @@ function checkGroups(groups: readonly TaskGroup[], first: number, path: string):
     });
   }
   return next - first;
+}
+
+/** Numbers of the tasks of a group. */
+interface Span {
+  readonly first: number;
+  readonly count: number;
+}
+
+/** Groups that are added to an execution that is there, and what it has of tasks that start when the rest has failed. */
+interface WithRescues {
+  readonly rescues: readonly Span[];
+  readonly maxFailures: number | undefined;
+  readonly groups: readonly TaskGroup[];
+  readonly method: string;
+}
+
+/** Errors: INVALID_REQUEST. */
+export function checkRescues({ rescues, maxFailures, groups, method }: WithRescues): void {
+  if (maxFailures !== undefined && groups.some(({ when }) => when === "failed"))
+    refuse(`${method}.groups`, "start when the execution has failed, which cannot go with its maxFailures");
+  checkNothingAfter(rescues, groups, method);
+}
+
+function rescuesIn(groups: readonly TaskGroup[], first: number): Span[] {
+  let next = first;
+  return groups.flatMap(({ when, work }) => {
+    const span = { first: next, count: work.kind === "array" ? 1 : work.inputs.length };
+    next += span.count;
+    return when === "failed" ? [span] : [];
+  });
+}
+
+/** What waits for a task that waits for all others would never start. */
+function checkNothingAfter(rescues: readonly Span[], groups: readonly TaskGroup[], path: string): void {
+  if (rescues.length === 0) return;
+  groups.forEach(({ work }, index) => {
+    if (work.kind === "array") return;
+    for (const parents of work.after ?? []) {
+      const parent = parents.find((task) => rescues.some(({ first, count }) => task >= first && task < first + count));
+      if (parent !== undefined)
+        refuse(`${path}.groups[${index}].work.after`, `names task ${parent}, which starts when all others have ended`);
+    }
+  });
 }
 
 function checkGroup(group: TaskGroup, first: number, path: string): number {

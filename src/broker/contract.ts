@@ -21,6 +21,7 @@ import type { DutyParams, DutyReply, LeadParams, LeadReply } from "./contract/du
 import type {
   AttemptLog,
   ExecutionView,
+  GetExecutionParams,
   ListDeadLettersParams,
   ListDeadLettersReply,
   ListExecutionsParams,
@@ -167,7 +168,7 @@ export interface Broker {
   /** Asks a live worker to finish and leave. */
   drainSession(params: { readonly session: string }): Promise<void>;
 
-  getExecution(params: { readonly executionId: string }): Promise<ExecutionView>;
+  getExecution(params: GetExecutionParams): Promise<ExecutionView>;
   listExecutions(params: ListExecutionsParams): Promise<ListExecutionsReply>;
   listTasks(params: ListTasksParams): Promise<{ readonly tasks: readonly TaskView[] }>;
   listDeadLetters(params: ListDeadLettersParams): Promise<ListDeadLettersReply>;

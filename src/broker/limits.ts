@@ -48,6 +48,10 @@ export const RESERVED_PREFIX = "holdfast:";
 export const MAX_ATTEMPTS_KEPT = 1_000;
 /** Signals of one execution. */
 export const MAX_SIGNALS = 10_000;
+/** The most that the limits of a pool may say. */
+export const MAX_POOL_WORKERS = 1_000_000;
+/** A task that would add tasks to an execution that is not sealed yet is put off for so long. */
+export const OPEN_AGAIN_MS = 250;
 /** Edits of one call. */
 export const MAX_EDITS = 1_000;
 /** Tasks named in what an edit changes; the rest is counted. */

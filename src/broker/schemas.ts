@@ -14,6 +14,7 @@ import {
   MAX_BATCH,
   MAX_HELD,
   MAX_PAGE,
+  MAX_POOL_WORKERS,
   MAX_SUBMISSIONS_PER_CALL,
   MAX_TASKS_PER_CALL,
   MAX_TASKS_PER_EXECUTION,
@@ -35,7 +36,6 @@ const MAX_LEAD_MS = 3_600_000;
 const MAX_CAPABILITIES = 64;
 const MAX_POOLS_PER_WORKER = 64;
 const MAX_SLOTS = 10_000;
-const MAX_POOL_WORKERS = 1_000_000;
 /** UTF-16 code units of what a worker says about its machine. */
 const MAX_PROFILE_META = 4_096;
 
@@ -54,7 +54,6 @@ const letters = strict<ParamsOf<"retry">>()({
     ),
   ),
 });
-const executionOnly = strict<{ readonly executionId: string }>()({ executionId: identifier });
 const duty = strict<ParamsOf<"purge">>()({ limit: integer(1, MAX_DUTY_ENTRIES) });
 const claimRequest = { max: integer(0, MAX_BATCH), waitMs };
 
@@ -127,7 +126,7 @@ export const PARAM_SCHEMAS: { readonly [M in BrokerMethod]: z.ZodType<ParamsOf<M
   }),
   drainSession: strict<ParamsOf<"drainSession">>()({ session: identifier }),
 
-  getExecution: executionOnly,
+  getExecution: strict<ParamsOf<"getExecution">>()({ executionId: identifier, waitMs: z.exactOptional(waitMs) }),
   listExecutions: strict<ParamsOf<"listExecutions">>()({
     states: z.exactOptional(boundedArray(executionStateSchema, MAX_PAGE)),
     kinds: z.exactOptional(boundedArray(executionKindSchema, MAX_PAGE)),

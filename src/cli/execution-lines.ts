@@ -61,6 +61,7 @@ export function workerTable(look: Look, sessions: readonly WorkerSummary[], now:
 }
 
 export function poolTable(look: Look, pools: readonly PoolView[]): string[] {
+  const hasLimits = pools.some(({ min, max }) => min > 0 || max !== undefined);
   const columns: readonly Column[] = [
     { title: "POOL", shrinkTo: 8 },
     { title: "STATE", paint: (cell, bare) => (bare === "paused" ? look.theme.warning(cell) : cell) },
@@ -71,6 +72,7 @@ export function poolTable(look: Look, pools: readonly PoolView[]): string[] {
     { title: "FAILED", align: "right" },
     { title: "WORKERS", align: "right" },
     { title: "SLOTS", align: "right" },
+    ...(hasLimits ? ([{ title: "STANDBY", align: "right" }, { title: "LIMITS" }] as const) : []),
   ];
   const rows = pools.map((pool) => [
     printable(pool.pool),
@@ -82,8 +84,14 @@ export function poolTable(look: Look, pools: readonly PoolView[]): string[] {
     count(pool.failed),
     count(pool.sessions),
     count(pool.slots),
+    ...(hasLimits ? [count(pool.standby), limitsOf(pool)] : []),
   ]);
   return table(columns, rows, look);
+}
+
+function limitsOf({ min, max }: PoolView): string {
+  if (max !== undefined) return `${count(min)} to ${count(max)}`;
+  return min > 0 ? `${count(min)} or more` : "";
 }
 
 /** Everything worth knowing about one execution, as name and value. */

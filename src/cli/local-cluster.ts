@@ -48,6 +48,8 @@ export interface LocalCluster {
   /** Resolves when that many workers have a session. */
   workersLive(count: number, signal: AbortSignal): Promise<void>;
   pidOf(worker: string): number | undefined;
+  /** SIGKILL for the process of a worker, counted from 0. False when it is not there (just now). */
+  killWorker(number: number): boolean;
   /** Stops the workers, then closes the broker. `hurry`: kills workers that have not left at once. */
   close(options?: { readonly hurry?: boolean }): Promise<void>;
 }
@@ -104,6 +106,8 @@ class Cluster implements LocalCluster {
   #pool: LocalWorkers | undefined;
   #forget: (() => void) | undefined;
   #deaths: number[] = [];
+  /** On purpose: no sign that workers cannot live here. */
+  readonly #killed = new Set<LocalWorker>();
 
   constructor(parts: ClusterParts) {
     const gone = Promise.withResolvers<never>();
@@ -166,6 +170,13 @@ class Cluster implements LocalCluster {
     return this.#pool?.workers.find(({ name }) => name === worker)?.pid;
   }
 
+  killWorker(number: number): boolean {
+    const worker = this.#pool?.workers[number];
+    const isKilled = worker?.kill("SIGKILL") ?? false;
+    if (worker !== undefined && isKilled) this.#killed.add(worker);
+    return isKilled;
+  }
+
   async close({ hurry = false }: { readonly hurry?: boolean } = {}): Promise<void> {
     try {
       await this.#pool?.stop(hurry ? { patienceMs: 0 } : {});
@@ -177,7 +188,7 @@ class Cluster implements LocalCluster {
 
   #onExit(worker: LocalWorker, { exit, count }: { readonly exit: WorkerExit; readonly count: number }): void {
     // A worker that was idle for as long as its settings say leaves in order.
-    if (exit.code === 0) return;
+    if (exit.code === 0 || this.#killed.delete(worker)) return;
     const now = this.#parts.context.clock.now();
     this.#deaths = [...this.#deaths.filter((at) => at > now - DEATHS_WITHIN_MS), now];
     if (this.#deaths.length < DEATHS_PER_WORKER * count) return;

@@ -44,6 +44,18 @@ export function wholeNumberOption(
   };
 }
 
+export function numberOption(
+  flag: string,
+  range: { readonly above: number; readonly max: number },
+): (value: string) => number {
+  return (value) => {
+    const number = value.trim() === "" ? Number.NaN : Number(value);
+    if (number > range.above && number <= range.max) return number;
+    const expected = `a number above ${range.above}, at most ${range.max}`;
+    throw new HoldfastError("INVALID_OPTION", { option: flag, value: JSON.stringify(value), expected });
+  };
+}
+
 export function choiceOption<const Value extends string>(
   flag: string,
   values: readonly Value[],

@@ -1,5 +1,6 @@
 /** The commands, put together. Nothing is printed or exited by the parser itself. */
 import { CommanderError } from "commander";
+import { defineApprove } from "./commands/approve.ts";
 import { defineCancel } from "./commands/cancel.ts";
 import { defineDeadLetters } from "./commands/dead-letters.ts";
 import { defineDemo } from "./commands/demo.ts";
@@ -12,9 +13,11 @@ import { defineResults } from "./commands/results.ts";
 import { defineResume } from "./commands/resume.ts";
 import { defineRun } from "./commands/run.ts";
 import { defineServer } from "./commands/server.ts";
+import { defineSignal } from "./commands/signal.ts";
 import { defineStatus } from "./commands/status.ts";
 import { defineToken } from "./commands/token.ts";
 import { defineUp } from "./commands/up.ts";
+import { defineValidate } from "./commands/validate.ts";
 import { defineWhy } from "./commands/why.ts";
 import { defineWorker } from "./commands/worker.ts";
 import type { CliContext, CommandHost } from "./context.ts";
@@ -38,6 +41,7 @@ surroundings are not right. HOLDFAST_DEBUG=1 prints stack traces.`;
 const COMMANDS = [
   defineDemo,
   defineRun,
+  defineValidate,
   defineUp,
   defineServer,
   defineWorker,
@@ -47,6 +51,8 @@ const COMMANDS = [
   defineCancel,
   definePause,
   defineResume,
+  defineSignal,
+  defineApprove,
   defineEdit,
   defineWhy,
   defineDeadLetters,
@@ -82,6 +88,8 @@ export function defineProgram(host: CommandHost): HoldfastCommand {
     )
     .usage("<command> [options]")
     .version(packageVersion(), "-v, --version", "Prints the version.")
+    // Below a command with commands of its own (demo), what follows the name is for the inner one.
+    .enablePositionalOptions()
     .helpOption("-h, --help", "Prints help.")
     .helpCommand("help [command]", "Prints help for a command.")
     .addHelpText("after", EXAMPLES)

@@ -17,6 +17,8 @@ export interface RunReport extends Pick<
 > {
   readonly wallMs: number;
   readonly itemsPerSecond: number;
+  /** What a workflow answers, or the outputs of its nodes by id where that is not known. */
+  readonly output?: unknown;
   /** What `reduce` made; absent where the sweep has none. */
   readonly aggregate?: unknown;
   /** The first results, where there is no `reduce`; `holdfast results` has all. */
@@ -26,6 +28,7 @@ export interface RunReport extends Pick<
 
 const FIRST_RESULTS = 10;
 const FAILURES_SHOWN = 5;
+const OUTPUTS_SHOWN = 12;
 const POINT_COLUMNS = 60;
 
 export async function makeRunReport(execution: Execution): Promise<RunReport> {
@@ -54,9 +57,24 @@ export async function makeRunReport(execution: Execution): Promise<RunReport> {
     ...(verification === undefined ? {} : { verification }),
     wallMs,
     itemsPerSecond: Math.round((counters.completed * 1_000) / Math.max(1, wallMs)),
-    ...(await answerOf(execution)),
+    ...(kind === "workflow" ? { output: await workflowAnswer(execution) } : await answerOf(execution)),
     failures: counters.failed > 0 ? await execution.failures() : [],
   };
+}
+
+async function workflowAnswer(execution: Execution): Promise<unknown> {
+  try {
+    return await execution.output({ throwOnFailure: false });
+  } catch (thrown) {
+    if (!HoldfastError.is(thrown, "INVALID_OPTION")) throw thrown;
+    return execution.outputs();
+  }
+}
+
+/** What an execution of a kind has many of. */
+export function unitOf(kind: RunReport["kind"]): string {
+  if (kind === "workflow") return "node";
+  return kind === "sweep" ? "point" : "input";
 }
 
 async function answerOf(execution: Execution): Promise<Pick<RunReport, "aggregate" | "firstResults">> {
@@ -84,11 +102,12 @@ function endingLines(look: Look, report: RunReport): string[] {
   const { counters, state, wallMs } = report;
   const clean = state === "completed" && counters.failed === 0;
   const sign = clean ? theme.good(theme.signs.check) : theme.bad(theme.signs.cross);
-  const unit = report.kind === "sweep" ? "point" : "input";
+  const unit = unitOf(report.kind);
   const extras = [
     ...(report.retries > 0 ? [counted(report.retries, "retry", "retries")] : []),
     ...(report.lostAttempts > 0 ? [`${counted(report.lostAttempts, "attempt")} lost with a worker and run again`] : []),
     ...(counters.failed > 0 ? [`${count(counters.failed)} failed`] : []),
+    ...(counters.skipped > 0 ? [`${count(counters.skipped)} skipped`] : []),
     ...(counters.cancelled > 0 ? [`${count(counters.cancelled)} cancelled`] : []),
     ...verificationNote(report),
   ];
@@ -107,6 +126,7 @@ function verificationNote({ verification }: RunReport): string[] {
 
 function answerPart(look: Look, report: RunReport): string[] {
   if (report.counters.completed === 0) return [];
+  if (report.kind === "workflow") return ["", ...indented(look, (inner) => outputLines(inner, report.output))];
   if (report.aggregate !== undefined) return ["", ...indented(look, (inner) => answerLines(inner, report.aggregate))];
   const results = report.firstResults ?? [];
   const rest = report.counters.completed - results.length;
@@ -123,6 +143,14 @@ function answerPart(look: Look, report: RunReport): string[] {
         ]
       : [];
   return results.length === 0 ? [] : ["", ...indented(look, (inner) => resultLines(inner, results)), ...note];
+}
+
+/** A recorded workflow has thousands of outputs, and nobody reads those. */
+function outputLines(look: Look, output: unknown): string[] {
+  const entries = typeof output === "object" && output !== null && !Array.isArray(output) ? Object.entries(output) : [];
+  if (entries.length <= OUTPUTS_SHOWN) return answerLines(look, output);
+  const rest = look.theme.faint(`and ${count(entries.length - OUTPUTS_SHOWN)} more`);
+  return [...answerLines(look, Object.fromEntries(entries.slice(0, OUTPUTS_SHOWN))), rest];
 }
 
 function failureLines(look: Look, report: RunReport): string[] {
@@ -145,7 +173,8 @@ function failureText({ code, message }: Failure): string {
 }
 
 function which(failed: FailedItems<unknown>, kind: RunReport["kind"]): string {
-  const unit = kind === "sweep" ? "point" : "input";
+  const unit = unitOf(kind);
+  if (kind === "workflow") return `node ${printable(compact(failed.point))}`;
   if (failed.count > 1) return `${unit}s ${count(failed.index)} to ${count(failed.index + failed.count - 1)}`;
   const point = cut(compact(failed.point), POINT_COLUMNS, "...");
   return `${unit} ${count(failed.index)}${point === "" ? "" : ` (${point})`}`;

@@ -1,3 +1,5 @@
+import { nearestName } from "../util/nearest-name.ts";
+
 /**
  * ` Did you mean X?` for a name that a person mistyped, with a leading space so that it can follow
  * a sentence; empty when nothing known is close enough to be worth a guess.
@@ -7,39 +9,4 @@ export function didYouMean(typed: string, known: readonly string[]): string {
   return nearest === undefined ? "" : ` Did you mean ${nearest}?`;
 }
 
-/** The known name with the fewest edits from `typed`, if that is at most a third of its length. */
-export function nearestName(typed: string, known: readonly string[]): string | undefined {
-  let nearest: string | undefined;
-  let fewest = Infinity;
-  for (const name of known) {
-    const edits = editDistance(typed.toLowerCase(), name.toLowerCase());
-    if (edits < fewest && edits <= Math.max(1, Math.floor(name.length / 3))) {
-      nearest = name;
-      fewest = edits;
-    }
-  }
-  return nearest;
-}
-
-/** Letters to insert, delete, replace, or swap with a neighbour, to get from `a` to `b`. */
-function editDistance(a: string, b: string): number {
-  let beforeLast: number[] = [];
-  let last = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (let row = 1; row <= a.length; row++) {
-    const current = [row];
-    for (let column = 1; column <= b.length; column++) {
-      const replace = at(last, column - 1) + (a[row - 1] === b[column - 1] ? 0 : 1);
-      let best = Math.min(replace, at(last, column) + 1, at(current, column - 1) + 1);
-      const swapped = row > 1 && column > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1];
-      if (swapped) best = Math.min(best, at(beforeLast, column - 2) + 1);
-      current.push(best);
-    }
-    beforeLast = last;
-    last = current;
-  }
-  return at(last, b.length);
-}
-
-function at(row: readonly number[], column: number): number {
-  return row[column] ?? Infinity;
-}
+export { nearestName } from "../util/nearest-name.ts";

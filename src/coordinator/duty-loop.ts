@@ -47,11 +47,18 @@ export class DutyLoop {
     this.#plan(0);
   }
 
-  /** No run starts any more; resolves when the one under way has ended. */
+  /** No run starts any more, but for a last one of a duty that has one; resolves when it, or the one under way, has ended. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelTimer();
     await this.#inFlight;
+    const { duty, broker, logger, isLeader } = this.#options;
+    if (duty.runsAtEnd !== true || !isLeader()) return;
+    try {
+      await duty.runOnce(broker);
+    } catch (thrown) {
+      logger.debug({ duty: duty.name, error: HoldfastError.from(thrown) }, "last run of the duty failed");
+    }
   }
 
   #plan(delayMs: number): void {

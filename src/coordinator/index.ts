@@ -9,7 +9,7 @@ import type { Broker } from "../broker/contract.ts";
 import { HoldfastError } from "../errors/index.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Clock } from "../util/clock.ts";
-import { DUTIES } from "./duties.ts";
+import { dutiesOf } from "./duties.ts";
 import type { DutyReport } from "./duty.ts";
 import { DutyLoop } from "./duty-loop.ts";
 import { Leadership } from "./leadership.ts";
@@ -41,7 +41,8 @@ export function startCoordinator(options: CoordinatorOptions): Coordinator {
   // What the leader before this one did not live to see must not wait any longer.
   const onTakeOver = (): void => loops.forEach((loop) => loop.runSoon());
   const leadership = new Leadership({ broker, clock, logger, holder, onTakeOver });
-  const loops: readonly DutyLoop[] = DUTIES.map((registered) => {
+  const duties = dutiesOf(clock);
+  const loops: readonly DutyLoop[] = duties.map((registered) => {
     const duty = { ...registered, intervalMs: options.intervals?.[registered.name] ?? registered.intervalMs };
     return new DutyLoop({ duty, broker, clock, random, logger, isLeader: () => leadership.isLeader });
   });
@@ -52,7 +53,7 @@ export function startCoordinator(options: CoordinatorOptions): Coordinator {
       return leadership.isLeader;
     },
     runOnce: async (dutyName) => {
-      const duty = DUTIES.find((candidate) => candidate.name === dutyName);
+      const duty = duties.find((candidate) => candidate.name === dutyName);
       if (duty === undefined) throw new HoldfastError("INTERNAL", { problem: `there is no duty ${dutyName}` });
       return await duty.runOnce(broker);
     },
@@ -63,6 +64,6 @@ export function startCoordinator(options: CoordinatorOptions): Coordinator {
   };
 }
 
-export { DUTIES } from "./duties.ts";
+export { dutiesOf } from "./duties.ts";
 export type { Duty, DutyReport } from "./duty.ts";
 export { LEADER_TTL_MS } from "./leadership.ts";

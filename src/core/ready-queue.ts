@@ -3,23 +3,36 @@
  *
  * Work is kept in buckets of equal priority and equal required capabilities. Within a bucket every
  * execution has one entry, and entries take turns, so executions share fairly however much each of
- * them has waiting. Within an entry its lanes (task groups) are served first in, first out.
+ * them has waiting. Within an entry its lanes (task groups) are served first in, first out; if tasks
+ * of any of them have ranks, the lane whose best task has the highest.
  *
  * Between buckets the effective priority decides: the priority plus one step for every `ageingMs`
  * that the bucket's longest waiting entry has not been served, up to 10. At the same effective
  * priority the one that waited longest goes first. So urgent work is first, and nothing waits for ever.
  */
+import { Heap } from "../util/heap.ts";
+
+export interface RankedTask {
+  readonly task: number;
+  readonly rank: number;
+}
 
 /** Where an entry's work comes from; what it is, is the owner's business. */
 export interface ReadyLane {
   readonly executionKey: number;
   readonly priority: number;
   readonly requires: readonly string[];
+  /** Its tasks have ranks if this is there. */
+  readonly ranked: object | undefined;
+  /** The best of its ready tasks; for a lane without ranks its first one, with rank 0. */
+  readonly best: RankedTask | undefined;
 }
 
 interface Entry<L extends ReadyLane> {
   readonly executionKey: number;
   readonly lanes: Set<L>;
+  /** As soon as a lane has ranks. */
+  ranking: Ranking<L> | undefined;
   waitingSince: number;
   /** Number of its last turn. */
   lastTurn: number;
@@ -42,6 +55,11 @@ const MIN_QUOTA = 16;
 export interface Turn<L> {
   readonly lane: L;
   readonly quota: number;
+  /**
+   * Where lanes have ranks: the lane that is to be served now, after something was taken. Undefined
+   * where they have none, or nothing is left: the turn is over with its lane.
+   */
+  readonly best: () => L | undefined;
 }
 
 export class ReadyQueue<L extends ReadyLane> {
@@ -66,11 +84,19 @@ export class ReadyQueue<L extends ReadyLane> {
     }
     let entry = bucket.byExecution.get(lane.executionKey);
     if (entry === undefined) {
-      entry = { executionKey: lane.executionKey, lanes: new Set(), waitingSince: now, lastTurn: 0 };
+      entry = {
+        executionKey: lane.executionKey,
+        lanes: new Set(),
+        ranking: undefined,
+        waitingSince: now,
+        lastTurn: 0,
+      };
       bucket.byExecution.set(lane.executionKey, entry);
       bucket.turns.push(entry);
     }
     entry.lanes.add(lane);
+    if (entry.ranking !== undefined) entry.ranking.show(lane);
+    else if (lane.ranked !== undefined) entry.ranking = new Ranking(entry.lanes);
   }
 
   /** Takes a lane out: it has no work left, or its execution is paused or ended. */
@@ -79,6 +105,7 @@ export class ReadyQueue<L extends ReadyLane> {
     const entry = bucket?.byExecution.get(lane.executionKey);
     if (bucket === undefined || entry === undefined) return;
     entry.lanes.delete(lane);
+    entry.ranking?.forget(lane);
     if (entry.lanes.size > 0) return;
     bucket.byExecution.delete(lane.executionKey);
     bucket.turns.delete(entry);
@@ -134,17 +161,75 @@ export function nextTurn<L extends ReadyLane>(
     }
   }
   const entry = best?.turns.rotate();
-  const lane = entry === undefined ? undefined : first(entry.lanes);
+  const lane = entry === undefined ? undefined : laneOf(entry);
   if (entry === undefined || lane === undefined) return undefined;
   entry.waitingSince = now;
   entry.lastTurn = turn;
-  return { lane, quota: Math.max(MIN_QUOTA, Math.ceil(wanted / rivals)) };
+  return { lane, quota: Math.max(MIN_QUOTA, Math.ceil(wanted / rivals)), best: () => entry.ranking?.best() };
 }
 
-function waitedLonger(one: Entry<ReadyLane>, other: Entry<ReadyLane>): boolean {
+/** The lane of the entry that is served first. */
+function laneOf<L extends ReadyLane>({ ranking, lanes }: Entry<L>): L | undefined {
+  return ranking === undefined ? first(lanes) : ranking.best();
+}
+
+type Waited = Pick<Entry<ReadyLane>, "waitingSince" | "lastTurn">;
+
+function waitedLonger(one: Waited, other: Waited): boolean {
   return (
     one.waitingSince < other.waitingSince || (one.waitingSince === other.waitingSince && one.lastTurn < other.lastTurn)
   );
+}
+
+/** A lane as it was when it was put in its place. */
+interface Place<L> extends RankedTask {
+  readonly lane: L;
+}
+
+/**
+ * Lanes in the order of their best tasks. A lane whose best task got worse keeps its place until it
+ * comes to the top, and is put into its right one then; one that got better must be shown again.
+ */
+class Ranking<L extends ReadyLane> {
+  readonly #lanes: ReadonlySet<L>;
+  readonly #places = new Heap<Place<L>>(
+    ({ rank }) => -rank,
+    ({ task }) => task,
+  );
+  /** Where each lane was put last. */
+  readonly #last = new Map<L, RankedTask>();
+
+  constructor(lanes: ReadonlySet<L>) {
+    this.#lanes = lanes;
+    for (const lane of lanes) this.show(lane);
+  }
+
+  show(lane: L): void {
+    const { best } = lane;
+    if (best === undefined || isSame(best, this.#last.get(lane))) return;
+    this.#last.set(lane, best);
+    this.#places.push({ lane, task: best.task, rank: best.rank });
+  }
+
+  forget(lane: L): void {
+    this.#last.delete(lane);
+  }
+
+  best(): L | undefined {
+    for (let top = this.#places.peek(); top !== undefined; top = this.#places.peek()) {
+      const { lane } = top;
+      const isIn = this.#lanes.has(lane);
+      if (isIn && isSame(top, lane.best)) return lane;
+      this.#places.pop();
+      if (isSame(top, this.#last.get(lane))) this.#last.delete(lane);
+      if (isIn) this.show(lane);
+    }
+    return undefined;
+  }
+}
+
+function isSame(one: RankedTask, other: RankedTask | undefined): boolean {
+  return one.task === other?.task && one.rank === other.rank;
 }
 
 /** A queue of turns: push, look at the head, move the head to the end, take one out. */

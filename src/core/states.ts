@@ -64,11 +64,26 @@ export const TASK_REPLAYS: Readonly<Record<TaskState, readonly TaskState[]>> = {
   blocked: [],
   scheduled: ["blocked"],
   queued: ["blocked"],
-  running: ["blocked"],
+  running: [],
   completed: ["blocked", "queued"],
   failed: ["blocked", "queued"],
   cancelled: ["blocked", "scheduled", "queued"],
-  skipped: ["blocked"],
+  skipped: ["blocked", "queued"],
+};
+
+/**
+ * What a person's edit adds: rewired tasks wait again or no longer, held ones wait to be let go, removed
+ * or skipped ones come back. (A removal skips whatever has not ended.)
+ */
+export const TASK_EDITS: Readonly<Record<TaskState, readonly TaskState[]>> = {
+  blocked: ["queued", "scheduled", "skipped"],
+  scheduled: ["blocked", "queued", "skipped"],
+  queued: ["blocked", "scheduled", "skipped"],
+  running: ["blocked", "queued", "skipped"],
+  completed: [],
+  failed: [],
+  cancelled: [],
+  skipped: ["blocked", "queued", "scheduled"],
 };
 
 export const TERMINAL_EXECUTION_STATES = [

@@ -88,8 +88,36 @@ function deadItems({ items, failures, losses, lastFailure }: TaskLook): readonly
 
 /** What holds a task back that has not ended and does not run. Never empty. */
 function waiting(params: WhyParams): readonly Obstacle[] {
-  const held = [...paused(params.facts), ...parents(params.facts), ...time(params), ...workers(params)];
+  const { facts } = params;
+  const before = facts.task.suspended === undefined ? [...parents(facts), ...time(params)] : suspension(params);
+  const own = [...(facts.task.held === true ? [HELD] : []), ...before];
+  const held = [...paused(facts), ...(own.length > 0 ? own : failure(facts)), ...workers(params)];
   return held.length > 0 ? held : [line(params)];
+}
+
+const HELD: Obstacle = { code: "held" };
+
+/** What has no parents to wait for, and is not ready either, waits for the rest to fail. */
+function failure({ task, waitsForCount }: FactsLook): readonly Obstacle[] {
+  const isRescue = task.state === "blocked" && task.items === undefined && waitsForCount === 0;
+  return isRescue ? [{ code: "waits-for-failure" }] : [];
+}
+
+/** What a task waits for that has suspended itself. */
+function suspension({ facts, now }: WhyParams): readonly Obstacle[] {
+  const { suspended, notBefore } = facts.task;
+  const at = facts.notBefore ?? notBefore;
+  const until = at === undefined || at <= now ? undefined : at;
+  switch (suspended?.until) {
+    case "signal":
+      return [{ code: "waits-for-signal", signal: suspended.signal ?? "", ...given({ until }) }];
+    case "tasks":
+      return [{ code: "waits-for-added", ...openParents(facts) }];
+    case "delay":
+      return until === undefined ? [] : [{ code: "sleeping", until }];
+    case undefined:
+      return [];
+  }
 }
 
 function paused({ execution, pool }: FactsLook): readonly Obstacle[] {
@@ -107,10 +135,15 @@ function pauseOf(pause: { readonly by?: string; readonly at: number } | undefine
   return pause === undefined ? {} : { since: pause.at, ...given({ by: pause.by }) };
 }
 
-function parents({ waitsFor, waitsForCount }: FactsLook): readonly Obstacle[] {
-  if (waitsForCount === 0) return [];
-  const more = Math.max(0, waitsForCount - waitsFor.length);
-  return [{ code: "waits-for-parents", parents: waitsFor, more }];
+function parents(facts: FactsLook): readonly Obstacle[] {
+  return facts.waitsForCount === 0 ? [] : [{ code: "waits-for-parents", ...openParents(facts) }];
+}
+
+function openParents({ waitsFor, waitsForCount }: FactsLook): {
+  readonly parents: FactsLook["waitsFor"];
+  readonly more: number;
+} {
+  return { parents: waitsFor, more: Math.max(0, waitsForCount - waitsFor.length) };
 }
 
 function time({ facts, now }: WhyParams): readonly Obstacle[] {
@@ -144,15 +177,26 @@ function workers({ facts, sessions: all }: WhyParams): readonly Obstacle[] {
     const missing = lacking.length > 0 ? lacking : requires;
     return [{ code: "no-capable-worker", pool, missing, requires, ...named(serving) }];
   }
-  return capable.every(isDraining) ? [{ code: "workers-draining", pool, requires, ...named(capable) }] : [];
+  if (capable.every(isDraining)) return [{ code: "workers-draining", pool, requires, ...named(capable) }];
+  const { max = Infinity } = facts.pool;
+  const active = servingNow(facts, all);
+  return capable.some((worker) => active.has(worker)) ? [] : [{ code: "pool-full", pool, max, ...named(capable) }];
+}
+
+/** Those that get the pool's work: beyond its most, the ones that came later stand by. */
+function servingNow(
+  { pool: { pool, max = Infinity } }: FactsLook,
+  all: readonly WorkerLook[],
+): ReadonlySet<WorkerLook> {
+  const serving = all.filter((worker) => worker.pools.includes(pool));
+  const inOrder = serving.toSorted((one, other) => (one.openedAt ?? 0) - (other.openedAt ?? 0));
+  return new Set(inOrder.slice(0, Math.min(max, inOrder.length)));
 }
 
 function line({ facts, sessions: all, rate }: WhyParams): Obstacle {
   const { pool } = facts.pool;
   const { ahead, requires } = facts;
-  const open = all.filter(
-    (worker) => worker.pools.includes(pool) && isCapable(worker, requires) && !isDraining(worker),
-  );
+  const open = [...servingNow(facts, all)].filter((worker) => isCapable(worker, requires) && !isDraining(worker));
   const slots = open.reduce((sum, worker) => sum + worker.slots, 0);
   // A worker claims ahead: it may hold more leases than it has slots.
   const busy = open.reduce((sum, worker) => sum + Math.min(worker.slots, worker.leases), 0);

@@ -43,7 +43,7 @@ export function batch<Input, Parsed, Output>(
     [DEFINITION_BRAND]: true as const,
     kind: "batch" as const,
     name: options.name ?? task.name,
-    needs: needsOf(options, task),
+    needs: [needsOf(options, task)],
     prepare: () => prepareBatch(task, all, options),
     reader: () => ({ openPoints: pointsFrom((index) => all[index]) }),
   });
@@ -77,7 +77,7 @@ async function prepareBatch(
       ...(rest.length === 0 ? {} : { open: true }),
       meta: writeNotes({ task: { module: task.module ?? "", name: task.name } }),
     },
-    rest,
+    rest: rest.map((group) => [group]),
     reader: { openPoints: pointsFrom((index) => inputs[index]), reduce: undefined, reducers: [] },
   };
 }

@@ -8,11 +8,13 @@ export type ClientMethod =
   | "pause"
   | "resume"
   | "cancel"
+  | "signal"
   | "retry"
   | "editExecution"
   | "getExecution"
   | "listExecutions"
   | "listDeadLetters"
+  | "listTasks"
   | "readResults"
   | "readEvents"
   | StateMethod

@@ -12,6 +12,9 @@ import { Execution } from "./execution.ts";
 import { readNotes } from "./notes.ts";
 import { openSpace, pointsFrom } from "./points.ts";
 import { type ExecutionStatus, toStatus } from "./progress.ts";
+import { measuredDurations } from "./workflow/durations.ts";
+import { readTasks } from "./workflow/nodes.ts";
+import { readWorkflowNotes } from "./workflow/notes.ts";
 import { type HeldLock, type LockOptions, SharedState, type StateOrigin, takeLock } from "./shared-state.ts";
 
 export interface ClientOptions {
@@ -57,13 +60,15 @@ export class Client implements AsyncDisposable {
    * batch, the rest is sent now.
    *
    * @throws HoldfastError INVALID_INPUT with the path of the first wrong value, INVALID_SPACE,
-   * INVALID_PARAMETER_FILE, PAYLOAD_TOO_LARGE, KEY_CONFLICT, QUEUE_FULL, STORE_FULL. Nothing is
+   * INVALID_PARAMETER_FILE, INVALID_WORKFLOW, PAYLOAD_TOO_LARGE, KEY_CONFLICT, QUEUE_FULL, STORE_FULL. Nothing is
    * left running then.
    */
   async submit<Point, Value, Aggregate>(
     definition: Definition<Point, Value, Aggregate>,
   ): Promise<Execution<Point, Value, Aggregate>> {
-    const prepared = await definition.prepare();
+    const measure = (workflow: string): Promise<ReadonlyMap<string, number>> =>
+      measuredDurations(this.#broker, workflow, this.#clock);
+    const prepared = await definition.prepare({ measure });
     const { executions } = await this.#broker.submit({ submissions: [prepared.submission] });
     const receipt = executions[0];
     if (receipt === undefined)
@@ -85,9 +90,9 @@ export class Client implements AsyncDisposable {
 
   async #sendRest({ rest }: Prepared, receipt: SubmitReceipt): Promise<void> {
     const { executionId, created } = receipt;
-    for (const [at, group] of rest.entries()) {
+    for (const [at, groups] of rest.entries()) {
       try {
-        await this.#broker.extend({ executionId, part: at + 1, groups: [group], seal: at === rest.length - 1 });
+        await this.#broker.extend({ executionId, part: at + 1, groups, seal: at === rest.length - 1 });
       } catch (thrown) {
         // Submitted before and over since: there is nothing to add.
         if (!created && HoldfastError.is(thrown, "EXECUTION_ENDED")) return;
@@ -118,7 +123,7 @@ export class Client implements AsyncDisposable {
     definition?: Definition<Point, Value, Aggregate>,
   ): Promise<Execution<Point, Value, Aggregate>> {
     const view = await this.#find(id);
-    const reader: ExecutionReader = { ...readerOf(view), ...definition?.reader() };
+    const reader: ExecutionReader = { ...readerOf(this.#broker, view), ...definition?.reader() };
     return new Execution({ broker: this.#broker, clock: this.#clock, id: view.executionId, reader });
   }
 
@@ -169,12 +174,28 @@ export class Client implements AsyncDisposable {
 }
 
 /** How to read an execution that is known by its submitter's notes only. */
-function readerOf(view: ExecutionView): ExecutionReader {
+function readerOf(broker: ClientBroker, view: ExecutionView): ExecutionReader {
+  if (view.kind === "workflow") return workflowReader(broker, view);
   const notes = readNotes(view.meta);
   const space = notes?.space;
   return {
     openPoints: space === undefined ? pointsFrom(() => undefined) : () => openSpace(space),
     reduce: notes?.reduce,
     reducers: [],
+  };
+}
+
+/** Its points are the ids of its nodes. */
+function workflowReader(broker: ClientBroker, { executionId, meta }: ExecutionView): ExecutionReader {
+  const output = readWorkflowNotes(meta)?.output;
+  return {
+    openPoints: async () => {
+      const ids = new Map<number, string | undefined>();
+      for await (const { task, label } of readTasks({ broker, executionId })) ids.set(task, label);
+      return pointsFrom((index) => ids.get(index))();
+    },
+    reduce: undefined,
+    reducers: [],
+    workflow: output === undefined ? {} : { output },
   };
 }

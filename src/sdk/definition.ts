@@ -1,5 +1,5 @@
 /**
- * What can be submitted: a sweep or a batch, defined but not yet running.
+ * What can be submitted: a sweep, a batch or a workflow, defined but not yet running.
  *
  * A definition is made without any I/O. `prepare` checks everything that can be checked before a
  * broker hears of it, and makes what travels; so what a user wrote wrong is refused before anything
@@ -14,6 +14,7 @@ import { type Duration, parseDurationMs } from "../util/units.ts";
 import type { Points } from "./points.ts";
 import type { ReducerDefinition } from "./reducer.ts";
 import { type Priority, type TaskDefinition, toPriority } from "./task.ts";
+import type { Template } from "./workflow/node.ts";
 
 export const DEFINITION_BRAND = Symbol.for("holdfast.definition");
 
@@ -23,20 +24,26 @@ declare const TYPES: unique symbol;
 /** Something to submit, whose results are points of type `Point` with values of type `Value`. */
 export interface Definition<Point = unknown, Value = unknown, Aggregate = unknown> {
   readonly [DEFINITION_BRAND]: true;
-  readonly kind: "sweep" | "batch";
+  readonly kind: "sweep" | "batch" | "workflow";
   readonly name: string;
-  /** What a worker must be to run it. */
-  readonly needs: WorkerNeeds;
+  /** What workers must be to run it: one entry per pool and capabilities. */
+  readonly needs: readonly WorkerNeeds[];
   readonly [TYPES]?: { readonly point: Point; readonly value: Value; readonly aggregate: Aggregate };
   /**
    * Checks all inputs and makes what is submitted.
    *
    * @throws HoldfastError INVALID_INPUT with the path of the first wrong value, INVALID_SPACE,
-   * INVALID_PARAMETER_FILE, PAYLOAD_TOO_LARGE.
+   * INVALID_PARAMETER_FILE, INVALID_WORKFLOW, PAYLOAD_TOO_LARGE.
    */
-  prepare(): Promise<Prepared>;
+  prepare(options?: PrepareOptions): Promise<Prepared>;
   /** What an execution of this definition needs to be read, when somebody else submitted it. */
   reader(): Partial<ExecutionReader>;
+}
+
+/** What whoever submits knows. */
+export interface PrepareOptions {
+  /** What nodes of the workflow of that name took in earlier runs: milliseconds by `measuredLabel` of their ids. */
+  readonly measure?: (workflow: string) => Promise<ReadonlyMap<string, number>>;
 }
 
 export interface WorkerNeeds {
@@ -63,8 +70,8 @@ export interface ExecutionOptions {
 export interface Prepared {
   /** The first part; complete when there are no `rest`. */
   readonly submission: Submission;
-  /** Further parts of an execution that is too large for one call. */
-  readonly rest: readonly TaskGroup[];
+  /** Groups of each further call, of an execution that is too large for one. */
+  readonly rest: readonly (readonly TaskGroup[])[];
   readonly reader: ExecutionReader;
 }
 
@@ -74,6 +81,8 @@ export interface ExecutionReader {
   readonly reduce: ReduceSpec | undefined;
   /** Reducers of the user's own that are at hand; others that `reduce` names are imported. */
   readonly reducers: readonly ReducerDefinition[];
+  /** Of a workflow: what it answers, as far as that is known here. */
+  readonly workflow?: { readonly output?: Template };
 }
 
 /** Whether a value can be submitted; of this or another copy of the package. */

@@ -5,7 +5,7 @@
  * dropped and made again (`client.get`), in another process, at any time.
  */
 import type { ClientBroker } from "./client-broker.ts";
-import type { BrokerEvent, DeadLetter, VerificationReport } from "../broker/contract.ts";
+import type { BrokerEvent, DeadLetter, SignalReply, VerificationReport } from "../broker/contract.ts";
 import { MAX_PAGE } from "../broker/limits.ts";
 import { compileAggregator } from "../core/aggregate.ts";
 import { isExecutionEnded } from "../core/states.ts";
@@ -17,6 +17,9 @@ import { followEvents, followResults, untilEnded } from "./follow.ts";
 import { type ExecutionStatus, type Progress, toStatus, watchProgress } from "./progress.ts";
 import { findReducers } from "./reducer.ts";
 import { type Result, streamResults } from "./results.ts";
+import { type LiveGraph, readLiveGraph } from "./workflow/live-graph.ts";
+import { followNodes, type NodeStatus, outputsOf } from "./workflow/nodes.ts";
+import { fillOutputs } from "./workflow/template.ts";
 
 export interface WaitOptions {
   /** Throw when the execution failed or was cancelled. Default true. */
@@ -43,6 +46,10 @@ export interface ProgressOptions {
 export interface AggregateOptions {
   /** False: of what is committed now. Default true: of the ended execution. */
   readonly follow?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface NodesOptions {
   readonly signal?: AbortSignal;
 }
 
@@ -175,6 +182,52 @@ export class Execution<Point = unknown, Value = unknown, Aggregate = unknown> {
     return aggregator.finish(sum) as Aggregate;
   }
 
+  /**
+   * Of a workflow: its nodes as they are, then every change of one, until the execution has ended. What a
+   * map or a sub-workflow adds comes when it is there: `tests[3]`, `build/compile`.
+   *
+   * @example for await (const { id, state, worker } of execution.nodes()) console.log(id, state, worker);
+   */
+  nodes(options: NodesOptions = {}): AsyncGenerator<NodeStatus, void> {
+    return followNodes({ broker: this.#broker, executionId: this.id, signal: options.signal });
+  }
+
+  /**
+   * Of a workflow that has not ended: its nodes with what they come after, as they are now. Edits by the ids
+   * of nodes begin here.
+   *
+   * @example
+   * const graph = await execution.graph();
+   * const edit = await graph.edit((e) => e.prioritise("api", 9));
+   * console.log(edit.before.criticalPathMs, edit.after.criticalPathMs);
+   * await edit.apply();
+   */
+  graph(): Promise<LiveGraph> {
+    return readLiveGraph({ broker: this.#broker, clock: this.#clock, executionId: this.id });
+  }
+
+  /** Of a workflow: the outputs of its nodes by id, of those that have completed by now. */
+  async outputs(): Promise<Readonly<Record<string, unknown>>> {
+    return outputsOf({ broker: this.#broker, executionId: this.id });
+  }
+
+  /**
+   * Of a workflow: what it answers once it has ended, `null` where a node has no output.
+   *
+   * @throws HoldfastError EXECUTION_FAILED or EXECUTION_CANCELLED, unless `throwOnFailure` is false;
+   * INVALID_OPTION when it is not known here what it answers.
+   * @example const { url } = await (await client.submit(release)).output();
+   */
+  async output(options: WaitOptions = {}): Promise<Aggregate> {
+    const answer = this.#reader.workflow?.output;
+    if (answer === undefined) {
+      const expected = "a workflow; `outputs()` has what came out of its nodes";
+      throw new HoldfastError("INVALID_OPTION", { option: "output", value: "not known here", expected });
+    }
+    await this.wait(options);
+    return fillOutputs(answer, await this.outputs()) as Aggregate;
+  }
+
   /** Inputs and points that failed for good, with their failures: the first thousand. */
   async failures(): Promise<readonly FailedItems<Point>[]> {
     const letters = await this.#deadLetters();
@@ -219,6 +272,17 @@ export class Execution<Point = unknown, Value = unknown, Aggregate = unknown> {
   /** Goes on after `pause`. @throws HoldfastError EXECUTION_ENDED */
   async resume(): Promise<ExecutionStatus> {
     return toStatus(await this.#broker.resume({ executionId: this.id }));
+  }
+
+  /**
+   * Gives the execution a named value: nodes that wait for the signal go on with it, and those that
+   * will. Its first payload stays; `accepted` is false when it has another one already.
+   *
+   * @throws HoldfastError INVALID_INPUT, EXECUTION_ENDED, PAYLOAD_TOO_LARGE.
+   * @example await execution.signal("data-arrived", { rows: 1_200 });
+   */
+  async signal(name: string, payload: unknown = null): Promise<SignalReply> {
+    return this.#broker.signal({ executionId: this.id, signal: name, payload: payloadText(payload) });
   }
 
   /**
@@ -267,6 +331,22 @@ export class Execution<Point = unknown, Value = unknown, Aggregate = unknown> {
   }
 
   /**
+   * What taking the last edit back would do now; `apply` does it. Once: an undo is not taken back.
+   *
+   * @throws HoldfastError EDIT_CONFLICT when that is not possible any more, for an added task has
+   * completed, say; INVALID_REQUEST when there is no edit; EXECUTION_ENDED, QUEUE_FULL.
+   * @example await (await execution.undo()).apply();
+   */
+  async undo(): Promise<ExecutionEdit> {
+    const edits = [{ kind: "undo" } as const];
+    return new ExecutionEdit(
+      this.#broker,
+      edits,
+      await this.#broker.editExecution({ executionId: this.id, edits, apply: false }),
+    );
+  }
+
+  /**
    * Every transition of the execution and its tasks, until it has ended. A reader that stops goes
    * on with the last event's `cursor`.
    *
@@ -283,6 +363,13 @@ export class Execution<Point = unknown, Value = unknown, Aggregate = unknown> {
       if (events.length === 0 && isExecutionEnded((await this.status()).state)) return;
     }
   }
+}
+
+function payloadText(payload: unknown): string {
+  // Undefined for a function, too, whatever its type says.
+  const text = JSON.stringify(payload) as string | undefined;
+  if (text !== undefined) return text;
+  throw new HoldfastError("INVALID_INPUT", { path: "payload", problem: "is not JSON" });
 }
 
 function refuseFailure(status: ExecutionStatus): void {

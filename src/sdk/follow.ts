@@ -128,14 +128,9 @@ export async function untilEnded(
   broker: ClientBroker,
   params: { readonly executionId: string; readonly signal?: AbortSignal | undefined },
 ): Promise<ExecutionView> {
-  const look = (): Promise<ExecutionView> =>
-    orAborted(broker.getExecution({ executionId: params.executionId }), params.signal);
-  let view = await look();
-  if (isExecutionEnded(view.state)) return view;
-  for await (const page of followEvents(broker, { ...params, cursor: 0 })) {
-    if (page.events.length > 0 && !page.events.some((event) => event.change.kind === "execution")) continue;
-    view = await look();
+  const { executionId, signal } = params;
+  for (;;) {
+    const view = await orAborted(broker.getExecution({ executionId, waitMs: READ_WAIT_MS }), signal);
     if (isExecutionEnded(view.state)) return view;
   }
-  return view;
 }

@@ -99,7 +99,7 @@ export function sweep<
     [DEFINITION_BRAND]: true as const,
     kind: "sweep" as const,
     name: untyped.name ?? task.name,
-    needs: needsOf(untyped, task),
+    needs: [needsOf(untyped, task)],
     prepare: () => prepareSweep(task, untyped, { reduce, reducers }),
     reader: () => ({ reducers }),
   });

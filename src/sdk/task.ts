@@ -33,6 +33,10 @@ export interface TaskContext {
   readonly attempt: number;
   /** Name of the worker that runs it. */
   readonly worker: string;
+  /** In a workflow: the id of its node, with those of the sub-workflows and maps that it lies in (`release/tests[3]`). */
+  readonly node: string | undefined;
+  /** In a workflow: outputs of the nodes that its node uses, by id; `null` for those that have none. Otherwise empty. */
+  readonly outputs: Readonly<Record<string, unknown>>;
   /** Values that tasks and programs share. */
   readonly state: SharedState;
   /**
@@ -194,7 +198,8 @@ export function toPriority(priority: Priority | undefined, what: string): number
   throw new HoldfastError("INVALID_OPTION", { option: what, value: JSON.stringify(priority), expected });
 }
 
-function toRetryPolicy(retry: number | RetryOptions | undefined, what: string): RetryPolicy {
+/** What the options make of the default policy. Errors: INVALID_OPTION. */
+export function toRetryPolicy(retry: number | RetryOptions | undefined, what: string): RetryPolicy {
   const options = typeof retry === "number" ? { limit: retry } : (retry ?? {});
   const factor = options.factor ?? DEFAULT_RETRY.factor;
   if (!(factor >= 1))

@@ -124,7 +124,8 @@ function keyOf(found: Why): string {
   const pool = "pool" in found ? found.pool : "";
   const missing = found.code === "no-capable-worker" ? found.missing.join(",") : "";
   const failure = found.code === "dead-letter" ? (found.failure?.class ?? "") : "";
-  return [found.code, pool, missing, failure].join("\u0000");
+  const signal = found.code === "waits-for-signal" ? found.signal : "";
+  return [found.code, pool, missing, failure, signal].join("\u0000");
 }
 
 function decide({ clock, rate }: ExplainParts, facts: TaskFacts, sessions: readonly WorkerLook[]): Why {

@@ -7,6 +7,7 @@ import { editHandlers } from "./handlers/edit.ts";
 import { eventHandlers } from "./handlers/events.ts";
 import { executeHandlers } from "./handlers/execute.ts";
 import { executionHandlers } from "./handlers/executions.ts";
+import { graphHandlers } from "./handlers/graph.ts";
 import { healthHandlers } from "./handlers/health.ts";
 import { poolHandlers } from "./handlers/pools.ts";
 import { queueHandlers } from "./handlers/queue.ts";
@@ -23,6 +24,7 @@ export function allHandlers(parts: ServerParts, access: Access): HandlersOf<type
     ...executionHandlers(parts),
     ...editHandlers(parts),
     ...taskHandlers(parts, watch),
+    ...graphHandlers(parts),
     ...executeHandlers(parts),
     ...eventHandlers(parts, watch),
     ...deadLetterHandlers(parts),

@@ -2,7 +2,7 @@
 import { DEFAULT_PARALLELISM, type JobBody } from "../api/operations/execute.ts";
 import { DEFAULT_PRIORITY } from "../api/submission-body.ts";
 import type { Submission, TaskGroup } from "../broker/contract.ts";
-import { orderJobs } from "../core/job-graph.ts";
+import { orderByKey, readGraph } from "../core/graph.ts";
 import { DEFAULT_MAX_LOSSES, DEFAULT_RETRY, type RetryPolicy } from "../core/retry.ts";
 import { InvalidRequest } from "./invalid-request.ts";
 import type { JobsMeta } from "./jobs-meta.ts";
@@ -38,30 +38,35 @@ export interface JobsSubmission {
 export function jobsSubmission(request: JobsRequest): JobsSubmission {
   const { workflowId, jobs, key, parallelism = DEFAULT_PARALLELISM } = request;
   const priorities = jobs.map(priorityOf);
-  const graph = orderJobs(jobs.map(({ id, dependsOn }, at) => ({ id, dependsOn, priority: priorities[at] ?? 1 })));
-  if (graph.problems !== undefined) {
-    throw new InvalidRequest(
-      METHOD,
-      graph.problems.map(({ job, dependency, problem }) => ({
-        path: dependency === undefined ? `body.jobs[${job}].id` : `body.jobs[${job}].dependsOn[${dependency}]`,
-        problem,
-      })),
-    );
-  }
-  const numbers = new Map(graph.order.map((job, task) => [jobs[job]?.id ?? "", task]));
+  const order = orderOfJobs(jobs, priorities);
+  const numbers = new Map(order.map((job, task) => [jobs[job]?.id ?? "", task]));
   const meta: JobsMeta = { kind: "jobs", workflowId, parallelism, jobCount: jobs.length };
   const submission: Submission = {
     ...(key === undefined ? {} : { key }),
     name: workflowId,
     kind: "workflow",
     priority: Math.max(...priorities),
-    groups: graph.order.map((at) =>
-      groupOf(jobs[at] as JobBody, { at, numbers, workflowId, priority: priorities[at] ?? 1 }),
-    ),
+    groups: order.map((at) => groupOf(jobs[at] as JobBody, { at, numbers, workflowId, priority: priorities[at] ?? 1 })),
     meta: JSON.stringify(meta),
     keepInputs: true,
   };
-  return { submission, rename: (path) => inBody(path, graph.order) };
+  return { submission, rename: (path) => inBody(path, order) };
+}
+
+/** Indexes of the jobs: every job after those that it depends on, the more urgent first. */
+function orderOfJobs(jobs: readonly JobBody[], priorities: readonly number[]): readonly number[] {
+  const nodes = jobs.map(({ id, dependsOn }) => ({ id, after: dependsOn }));
+  const { graph, problems } = readGraph(nodes, { words: { one: "job", list: "jobs" }, allowRepeats: true });
+  if (problems !== undefined) {
+    throw new InvalidRequest(
+      METHOD,
+      problems.map(({ node, dependency, problem }) => ({
+        path: dependency === undefined ? `body.jobs[${node}].id` : `body.jobs[${node}].dependsOn[${dependency}]`,
+        problem,
+      })),
+    );
+  }
+  return [...orderByKey(graph, priorities)];
 }
 
 /** Groups are jobs in another order; the input of a job is made of its configuration. */

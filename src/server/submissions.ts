@@ -40,7 +40,8 @@ export function toGroup(group: GroupBody, place: Place, fallbackName: string): T
   };
 }
 
-function jsonOf(value: unknown, { method, path, texts }: Place): string {
+/** The JSON text of a value of the request. Errors: INVALID_REQUEST. */
+export function jsonOf(value: unknown, { method, path, texts }: Place): string {
   if (!texts) return textOf({ method, path, value });
   try {
     if (typeof value === "string") {

@@ -37,6 +37,11 @@ export class OrphanGuard {
   #starts = 0;
   #closed = false;
 
+  /** Starts it ahead of the first group, so that none is alone while it starts. */
+  warmUp(): void {
+    if (this.#shell === undefined) this.#start();
+  }
+
   /** The process group `pid` is to die with this process. */
   add(pid: number): void {
     this.#groups.add(pid);

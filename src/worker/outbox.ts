@@ -2,7 +2,7 @@
  * Outcomes on their way to the broker: they wait while a commit is in flight, and come back if it
  * fails. Counted and measured, so that a worker whose broker does not answer stops claiming.
  */
-import type { Outcome } from "../broker/contract.ts";
+import type { Awakening, Outcome } from "../broker/contract.ts";
 import { MAX_BATCH } from "../broker/limits.ts";
 
 /** Characters of results that travel in one commit; a larger outcome travels alone. */
@@ -72,10 +72,17 @@ function lengthOf(outcome: Outcome): number {
     case "chunk":
       return (outcome.values?.length ?? 0) + (outcome.partial?.length ?? 0) + outputLength(outcome.output);
     case "failed":
+    case "skipped":
       return outputLength(outcome.output);
+    case "suspended":
+      return outcome.state.length + awakeningLength(outcome.until) + outputLength(outcome.output);
     case "returned":
       return 0;
   }
+}
+
+function awakeningLength(until: Awakening): number {
+  return until.kind === "tasks" ? JSON.stringify(until.groups).length : 0;
 }
 
 function outputLength(output: { readonly stdout: string; readonly stderr: string } | undefined): number {

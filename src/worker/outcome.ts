@@ -29,6 +29,12 @@ export function outcomeOf(attempt: Attempt, answer: Answer, output: CapturedOutp
       const { failure, culprit } = answer;
       return { kind: "failed", lease, durationMs, failure, ...present({ culprit, output }) };
     }
+    case "skipped":
+      return { kind: "skipped", lease, durationMs, dependents: answer.dependents, ...present({ output }) };
+    case "suspended": {
+      const { state, until } = answer;
+      return { kind: "suspended", lease, durationMs, state, until, ...present({ output }) };
+    }
   }
 }
 

@@ -8,7 +8,7 @@
  *
  * The supervisor sends a spec once and then runs that refer to it by number. A runner works on its
  * runs in the order in which they came, one at a time, and answers each with exactly one of
- * `completed`, `chunk`, `failed` or `revoked`. So the first unanswered run is the one at work. Many
+ * `completed`, `chunk`, `failed`, `skipped`, `suspended` or `revoked`. So the first unanswered run is the one at work. Many
  * answers may travel in one write: a runner gathers answers of very short attempts for up to a
  * millisecond. Besides, user code may call for shared state (locks, values, checkpoints), any number
  * of times and out of order; the supervisor passes such calls on to the broker and answers each.
@@ -21,7 +21,7 @@
  *    an attempt is at work. A runner whose event loop is blocked cannot see that; the orphan guard
  *    kills it (orphan-guard.ts).
  */
-import type { ItemFailure, LeaseSpec } from "../broker/contract.ts";
+import type { Awakening, ItemFailure, LeaseSpec, Resumption, SkippedTask } from "../broker/contract.ts";
 import type { Failure } from "../core/failure.ts";
 import type { WireError } from "../errors/index.ts";
 
@@ -54,6 +54,8 @@ export interface RunCommand {
   readonly input?: string;
   /** JSON texts by task number. */
   readonly parents?: Readonly<Record<number, string>>;
+  /** It has suspended itself before and goes on. */
+  readonly resumed?: Resumption;
   /** Items of a chunk, end exclusive. */
   readonly start?: number;
   readonly end?: number;
@@ -115,8 +117,22 @@ export interface FailedReport extends Ran {
   readonly culprit?: number;
 }
 
+/** The task's own condition says that it is not to run. */
+export interface SkippedReport extends Ran {
+  readonly type: "skipped";
+  readonly dependents: SkippedTask["dependents"];
+}
+
+/** The attempt ends, and the task goes on in another one. */
+export interface SuspendedReport extends Ran {
+  readonly type: "suspended";
+  /** JSON text. */
+  readonly state: string;
+  readonly until: Awakening;
+}
+
 /** How an attempt that ran has ended. */
-export type Answer = CompletedReport | ChunkReport | FailedReport;
+export type Answer = CompletedReport | ChunkReport | FailedReport | SkippedReport | SuspendedReport;
 
 /**
  * Item `item` of a chunk is about to start. With `exact` the runner promises to announce the next
@@ -170,6 +186,10 @@ export function isRunnerReport(value: unknown): value is RunnerReport {
       return isRan(report) && Array.isArray(report["failures"]);
     case "failed":
       return isRan(report) && typeof report["failure"] === "object" && report["failure"] !== null;
+    case "skipped":
+      return isRan(report) && (report["dependents"] === "skip" || report["dependents"] === "release");
+    case "suspended":
+      return isRan(report) && typeof report["state"] === "string" && isAwakening(report["until"]);
     case "progress":
       return typeof report["item"] === "number";
     case "revoked":
@@ -188,6 +208,19 @@ export function isRunnerReport(value: unknown): value is RunnerReport {
 
 function isRan({ id, ms, out, err }: Readonly<Record<string, unknown>>): boolean {
   return typeof id === "number" && typeof ms === "number" && typeof out === "number" && typeof err === "number";
+}
+
+/** Whether it can be counted and passed on; the broker looks at every field of it. */
+function isAwakening(until: unknown): boolean {
+  if (typeof until !== "object" || until === null || !("kind" in until)) return false;
+  if (until.kind === "delay" || until.kind === "signal") return true;
+  return until.kind === "tasks" && "groups" in until && Array.isArray(until.groups) && until.groups.every(isTaskGroup);
+}
+
+function isTaskGroup(group: unknown): boolean {
+  const { handler, work } = (group ?? {}) as { readonly handler?: unknown; readonly work?: unknown };
+  const { inputs } = (work ?? {}) as { readonly inputs?: unknown };
+  return typeof handler === "string" && Array.isArray(inputs) && inputs.every((input) => typeof input === "string");
 }
 
 /** A chunk of short items reports where it is at most this often. */

@@ -158,6 +158,7 @@ export class Runner {
         ? { input: lease.input ?? "null" }
         : { start: lease.start, end: lease.end ?? lease.start + 1 }),
       ...(lease.parents === undefined ? {} : { parents: lease.parents }),
+      ...(lease.resumed === undefined ? {} : { resumed: lease.resumed }),
       ...(lease.careful === undefined ? {} : { careful: lease.careful }),
     });
     this.#queue.push(attempt);
@@ -217,6 +218,8 @@ export class Runner {
       case "completed":
       case "chunk":
       case "failed":
+      case "skipped":
+      case "suspended":
         this.#hearAnswer(report);
         return;
       case "revoked":

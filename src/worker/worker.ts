@@ -42,7 +42,7 @@ export interface WorkerEnd {
    * closed or has not answered for too long. `failed`: of no use here; see `error`.
    */
   readonly reason: "drained" | "idle" | "broker-lost" | "failed";
-  /** Attempts whose outcome was accepted. */
+  /** Attempts whose outcome was accepted; those that ended for now, or because the task is not to run, are neither. */
   readonly completed: number;
   readonly failed: number;
   readonly error?: HoldfastError;
@@ -229,7 +229,7 @@ export class Worker {
 
   #count(outcome: Outcome): void {
     if (outcome.kind === "failed") this.#failed += 1;
-    else if (outcome.kind !== "returned") this.#completed += 1;
+    else if (outcome.kind === "completed" || outcome.kind === "chunk") this.#completed += 1;
   }
 
   // ── Leaving ─────────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,9 @@ const WEIGHTS: Readonly<Record<Step["kind"], number>> = {
   fail: 3,
   failPart: 3,
   return: 2,
+  skip: 1,
+  suspend: 3,
+  signal: 1,
   late: 2,
   repeat: 2,
   steal: 1,
@@ -26,6 +29,8 @@ const WEIGHTS: Readonly<Record<Step["kind"], number>> = {
   discard: 1,
   rerun: 1,
   edit: 2,
+  editGraph: 5,
+  undo: 2,
   pauseAll: 1,
   restart: 1,
 };
@@ -73,9 +78,18 @@ function parentsBelow(numbers: readonly number[], task: number): readonly number
   return task === 0 ? [] : [...new Set(numbers.map((number) => number % task))];
 }
 
-export const workflows: fc.Arbitrary<Submission> = fc.record({ links, policy }).map((one) => {
+/** What of separate tasks may differ besides. */
+const flow = fc.record({
+  onFailure: fc.constantFrom("fail", "fail", "continue"),
+  ranks: fc.array(fc.nat(5), { minLength: 12, maxLength: 12 }),
+  isRanked: fc.boolean(),
+});
+
+export const workflows: fc.Arbitrary<Submission> = fc.record({ links, policy, flow }).map((one) => {
   const after = one.links.map(parentsBelow);
-  return submission([group(tasks(after.length, after), one.policy)], { kind: "workflow", keepInputs: true });
+  const { onFailure, ranks, isRanked } = one.flow;
+  const work = { ...tasks(after.length, after), ...(isRanked ? { ranks: ranks.slice(0, after.length) } : {}) };
+  return submission([group(work, { ...one.policy, onFailure })], { kind: "workflow", keepInputs: true });
 });
 
 /** An array first, then tasks of which some wait for it. */

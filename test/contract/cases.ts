@@ -9,6 +9,10 @@ import { deadLetterCases } from "./cases/dead-letters.ts";
 import { dependencyCases } from "./cases/dependencies.ts";
 import { dutyCases } from "./cases/duties.ts";
 import { editCases } from "./cases/edit.ts";
+import { editFlowCases } from "./cases/edit-flow.ts";
+import { editGraphCases } from "./cases/edit-graph.ts";
+import { editHoldCases } from "./cases/edit-holds.ts";
+import { editUndoCases } from "./cases/edit-undo.ts";
 import { eventCases } from "./cases/events.ts";
 import { explainCases } from "./cases/explain.ts";
 import { extendCases } from "./cases/extend.ts";
@@ -16,20 +20,27 @@ import { fairnessCases } from "./cases/fairness.ts";
 import { fencingCases } from "./cases/fencing.ts";
 import { listingCases } from "./cases/listing.ts";
 import { pauseCases } from "./cases/pause.ts";
+import { poolLimitCases } from "./cases/pool-limits.ts";
 import { poolCases } from "./cases/pools.ts";
 import { propertyCases } from "./cases/properties.ts";
+import { rankCases } from "./cases/ranks.ts";
 import { reconcileCases } from "./cases/reconcile.ts";
 import { replayCases } from "./cases/replay.ts";
 import { rerunCases } from "./cases/rerun.ts";
+import { rescueCases } from "./cases/rescue.ts";
 import { resultCases } from "./cases/results.ts";
 import { retentionCases } from "./cases/retention.ts";
 import { retryCases } from "./cases/retry.ts";
 import { sessionCases } from "./cases/sessions.ts";
+import { signalCases } from "./cases/signals.ts";
+import { skippingCases } from "./cases/skipping.ts";
 import { checkpointCases } from "./cases/state-checkpoints.ts";
 import { lineCases } from "./cases/state-lock-line.ts";
 import { lockCases } from "./cases/state-locks.ts";
 import { valueCases } from "./cases/state-values.ts";
 import { submitCases } from "./cases/submit.ts";
+import { suspensionEndCases } from "./cases/suspension-ends.ts";
+import { suspensionCases } from "./cases/suspension.ts";
 import { verificationCases } from "./cases/verification.ts";
 import { viewCases } from "./cases/views.ts";
 import { waitingCases } from "./cases/waiting.ts";
@@ -42,6 +53,7 @@ export const CASE_GROUPS: readonly CaseGroup[] = [
   claimCases,
   waitingCases,
   fairnessCases,
+  rankCases,
   arrayCases,
   chunkFailureCases,
   commitCases,
@@ -55,6 +67,15 @@ export const CASE_GROUPS: readonly CaseGroup[] = [
   replayCases,
   rerunCases,
   editCases,
+  editGraphCases,
+  editHoldCases,
+  editUndoCases,
+  skippingCases,
+  rescueCases,
+  suspensionCases,
+  suspensionEndCases,
+  signalCases,
+  editFlowCases,
   resultCases,
   eventCases,
   verificationCases,
@@ -68,6 +89,7 @@ export const CASE_GROUPS: readonly CaseGroup[] = [
   viewCases,
   listingCases,
   poolCases,
+  poolLimitCases,
   explainCases,
   propertyCases,
 ];

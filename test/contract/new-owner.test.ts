@@ -5,10 +5,11 @@ import { describe, it } from "node:test";
 import { LINE_PATIENCE_MS } from "../../src/broker/limits.ts";
 import { ALL_POOLS } from "../../src/broker/contract.ts";
 import { auditBroker } from "./audit.ts";
+import { apply, applyAsPreviewed, hold, numbersTaken, rank, remove, rewire, statesOf, UNDO, unhold } from "./edits.ts";
 import { granted, holderOf, LOCK, LONG_TTL_MS, release, standInLine, take, TTL_MS } from "./lock-turns.ts";
 import { books, refusedWith, type World } from "./world.ts";
 import { done, failed, failure, itemFailures, rangeOf, chunkDone } from "../support/outcomes.ts";
-import { array, batch, group, submission, sweep, tasks } from "../support/submissions.ts";
+import { array, batch, group, submission, sweep, tasks, workflow } from "../support/submissions.ts";
 import { withTemporaryFolder } from "../support/temporary-folder.ts";
 import { openOwnedWorld } from "./owned-world.ts";
 
@@ -293,8 +294,42 @@ describe("a new owner of the file", () => {
     await reopen();
     assert.deepEqual(await world.broker.listPools(), before);
     const amounts = { blocked: 1, scheduled: 30, queued: 2, running: 1, completed: 1, failed: 1 };
-    assert.deepEqual(before.pools, [{ pool: "default", paused: false, ...amounts, sessions: 1, slots: 4 }]);
+    const workers = { sessions: 1, slots: 4, standby: 0, min: 0 };
+    assert.deepEqual(before.pools, [{ pool: "default", paused: false, ...amounts, ...workers }]);
   });
+
+  afterReopening("knows limits of pools, and who stands by", async (world, reopen) => {
+    await world.submit(batch(4));
+    await world.broker.limitPool({ pool: "default", min: 2, max: 2 });
+    const [first, second, third] = [await world.join(), await world.join(), await world.join()];
+    await reopen();
+    const [pool] = (await world.broker.listPools()).pools;
+    assert.deepEqual([pool?.min, pool?.max, pool?.standby], [2, 2, 1]);
+    assert.deepEqual(await third.leases(1), []);
+    assert.equal((await second.leases(1)).length, 1);
+    await first.leave();
+    assert.equal((await third.leases(1)).length, 1);
+  });
+
+  afterReopening(
+    "goes on with what edits have made of an execution, and takes the last one back",
+    async (world, reopen) => {
+      const executionId = await world.submit(workflow([[], [], [0], [], [3]]));
+      const worker = await world.join();
+      await apply(world, executionId, rewire(2, 1), rank({ 1: 3 }), hold(0));
+      await apply(world, executionId, remove(3), hold(1));
+      await reopen();
+      assert.deepEqual(await statesOf(world, executionId), ["blocked", "blocked", "blocked", "skipped", "skipped"]);
+      const changes = await applyAsPreviewed(world, executionId, UNDO);
+      assert.deepEqual([changes.restored, changes.unheld], [[3, 4], 1]);
+      await reopen();
+      assert.deepEqual(await numbersTaken(worker, 2), [1, 3]);
+      assert.deepEqual(await worker.leases(1), []);
+      await reopen();
+      await apply(world, executionId, unhold(0));
+      assert.equal((await worker.take()).input, "0");
+    },
+  );
 
   afterReopening("goes on with what was run again by hand", async (world, reopen) => {
     const groups = [group(tasks(4, [[], [], [0], [1]])), group(array(40, 10))];

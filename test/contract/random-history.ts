@@ -16,12 +16,16 @@ import {
   type LeaseRef,
   type Outcome,
   type Submission,
+  type TaskView,
 } from "../../src/broker/contract.ts";
 import { HoldfastError } from "../../src/errors/index.ts";
+import { ascending } from "../support/ascending.ts";
 import type { FakeWorker } from "../support/fake-worker.ts";
 import { chunkDone, completed, failed, failure, isChunk, refOf, returned } from "../support/outcomes.ts";
 import { allResults, allTasks } from "./audit.ts";
-import { culpritOf, descendantsIn, doneBy, editsBy, itemsOf, itemsOfLetter, partlyFailed } from "./history-items.ts";
+import { assertAsTold, editsBy, graphEditsBy } from "./history-edits.ts";
+import { Graph } from "./history-graph.ts";
+import { culpritOf, doneBy, itemsOf, itemsOfLetter, partlyFailed, SIGNAL, skipBy, suspendBy } from "./history-items.ts";
 import { refusedWith, type World } from "./world.ts";
 
 export const STEP_KINDS = [
@@ -30,6 +34,9 @@ export const STEP_KINDS = [
   "fail",
   "failPart",
   "return",
+  "skip",
+  "suspend",
+  "signal",
   "late",
   "repeat",
   "steal",
@@ -45,6 +52,8 @@ export const STEP_KINDS = [
   "discard",
   "rerun",
   "edit",
+  "editGraph",
+  "undo",
   "pauseAll",
   "restart",
 ] as const;
@@ -80,6 +89,7 @@ export class RandomHistory {
   readonly #stale: Stale[] = [];
   readonly #executions: string[] = [];
   readonly #submissions = new Map<string, Submission>();
+  readonly #graphs = new Map<string, Graph>();
   readonly #ended = new Set<string>();
   readonly #heldItems = new Set<string>();
   readonly #doneItems = new Set<string>();
@@ -87,12 +97,11 @@ export class RandomHistory {
   readonly #dead = new Set<Lease>();
   /** Dead letters that were struck off. */
   readonly #discarded = new Set<string>();
+  readonly #signalled = new Set<string>();
   /** Attempts per item that failed or were lost; those handed back do not count. */
   readonly #attempts = new Map<string, number>();
   /** The lost ones among them. */
   readonly #losses = new Map<string, number>();
-  /** By task: how many it may have. */
-  readonly #mostLosses = new Map<string, number>();
 
   private constructor(world: World, restart: (() => Promise<void>) | undefined) {
     this.#world = world;
@@ -135,6 +144,15 @@ export class RandomHistory {
       case "return":
         await this.#report(step, returned);
         break;
+      case "skip":
+        await this.#report(step, (lease) => skipBy(lease, step.amount));
+        break;
+      case "suspend":
+        await this.#report(step, (lease) => suspendBy(lease, step.amount));
+        break;
+      case "signal":
+        await this.#signal(this.#executions[step.pick % this.#executions.length] ?? "");
+        break;
       case "late":
       case "steal":
         await this.#reportForeign(step);
@@ -176,7 +194,11 @@ export class RandomHistory {
         await this.#rerun(step);
         break;
       case "edit":
+      case "editGraph":
         await this.#edit(step);
+        break;
+      case "undo":
+        await this.#undo(step);
         break;
       case "restart":
         await this.#restart?.();
@@ -192,9 +214,7 @@ export class RandomHistory {
   /** Healthy workers do what is left; then everything is recounted. */
   async finish(): Promise<void> {
     await this.#world.broker.resumePool({ pool: ALL_POOLS });
-    for (const executionId of this.#executions) {
-      if (!(await this.#hasEnded(executionId))) await this.#world.broker.resume({ executionId });
-    }
+    for (const executionId of this.#executions) await this.#letRun(executionId);
     for (let round = 0; !(await this.#allEnded()); round += 1) {
       assert.ok(round < 1_000, "something is stranded");
       for (const life of this.#lives) {
@@ -202,24 +222,35 @@ export class RandomHistory {
         while (life.held.length > 0)
           await this.#tell(life, 0, (lease) => (isChunk(lease) ? chunkDone(lease) : completed(lease)));
       }
+      for (const executionId of this.#executions) await this.#signal(executionId);
       await this.#time(60);
     }
     await this.#compare();
     for (const executionId of this.#executions) await this.#recount(executionId);
   }
 
+  /** Nothing that people have said stops it any more. */
+  async #letRun(executionId: string): Promise<void> {
+    const { broker } = this.#world;
+    if (await this.#hasEnded(executionId)) return;
+    await broker.resume({ executionId });
+    const held = (await allTasks(broker, executionId)).flatMap(({ task, held: isHeld = false }) =>
+      isHeld ? [task] : [],
+    );
+    if (held.length > 0)
+      await broker.editExecution({ executionId, edits: [{ kind: "unhold", tasks: held }], apply: true });
+  }
+
   #noteSubmission(executionId: string, submission: Submission): void {
     this.#executions.push(executionId);
     this.#submissions.set(executionId, submission);
-    this.#noteLosses(executionId, submission.groups);
+    this.#graphs.set(executionId, new Graph(submission.groups));
   }
 
-  #noteLosses(executionId: string, groups: Submission["groups"]): void {
-    let task = 0;
-    for (const { work, maxLosses } of groups) {
-      const end = task + (work.kind === "array" ? 1 : work.inputs.length);
-      for (; task < end; task += 1) this.#mostLosses.set(`${executionId}/${task}`, maxLosses);
-    }
+  #graph(executionId: string): Graph {
+    const graph = this.#graphs.get(executionId);
+    assert.ok(graph !== undefined);
+    return graph;
   }
 
   #life(step: Step): Life {
@@ -231,17 +262,51 @@ export class RandomHistory {
   }
 
   async #claim(life: Life, max: number): Promise<void> {
+    const before = await this.#separateTasks();
     for (const lease of await life.worker.leases(max)) {
+      this.#checkStart(lease, before.get(lease.executionId) ?? []);
       for (const item of itemsOf(lease)) {
         assert.ok(!this.#heldItems.has(item), `${item} was given out twice`);
         assert.ok(!this.#doneItems.has(item), `${item} was given out after its commit`);
         assert.equal(lease.attempt, 1 + (this.#attempts.get(item) ?? 0), `attempt of ${item}`);
-        const mostLosses = this.#mostLosses.get(`${lease.executionId}/${lease.task}`) ?? 0;
+        const mostLosses = this.#graph(lease.executionId).groupOf(lease.task)?.maxLosses ?? 0;
         assert.ok((this.#losses.get(item) ?? 0) < mostLosses, `${item} is given to yet another worker`);
         this.#heldItems.add(item);
       }
       life.held.push(lease);
     }
+  }
+
+  /** Tasks by execution, of those that have any. */
+  async #separateTasks(): Promise<ReadonlyMap<string, readonly TaskView[]>> {
+    const found = new Map<string, readonly TaskView[]>();
+    for (const executionId of this.#executions) {
+      if (this.#submissions.get(executionId)?.kind === "sweep") continue;
+      found.set(executionId, await allTasks(this.#world.broker, executionId));
+    }
+    return found;
+  }
+
+  /** It may start: nobody holds it, all that comes before it has been committed, or let it go on, and it has those results. */
+  #checkStart({ executionId, task, parents = {} }: Lease, before: readonly TaskView[]): void {
+    assert.notEqual(before[task]?.held, true, `${task} is held`);
+    const graph = this.#graph(executionId);
+    const results: number[] = [];
+    for (const parent of graph.parentsOf(task)) {
+      const { work } = graph.groupOf(parent) ?? {};
+      const items = Array.from(
+        { length: work?.kind === "array" ? work.length : 1 },
+        (_, item) => `${executionId}/${parent}/${item}`,
+      );
+      const isDone = items.every((item) => this.#doneItems.has(item));
+      assert.ok(isDone || graph.passes(before[parent]), `${task} runs before ${parent} is committed`);
+      if (isDone && work?.kind === "tasks") results.push(parent);
+    }
+    assert.deepEqual(
+      ascending(Object.keys(parents).map(Number)),
+      ascending(results),
+      `results of the parents of ${task}`,
+    );
   }
 
   /** The reply to a claim is lost, and the worker tells what it knows of. */
@@ -273,9 +338,22 @@ export class RandomHistory {
     const done = doneBy(lease, outcome);
     for (const item of done) this.#doneItems.add(item);
     if (outcome.kind !== "returned") this.#charge(lease);
+    this.#graph(lease.executionId).noteOutcome(lease.task, outcome);
     if (done.length > 0) life.told.push(outcome);
     else this.#stale.push({ lease, told: outcome.kind });
     await this.#noteEnd(lease.executionId);
+  }
+
+  /** What was taken before stays known; an execution that has ended takes nothing more. */
+  async #signal(executionId: string): Promise<void> {
+    const give = (): Promise<unknown> => this.#world.broker.signal({ executionId, signal: SIGNAL, payload: "1" });
+    const isKnown = this.#signalled.has(executionId);
+    if (!isKnown && (await this.#hasEnded(executionId))) await refusedWith("EXECUTION_ENDED", give);
+    else {
+      const reply = await give();
+      assert.deepEqual(reply, isKnown ? { accepted: true, released: 0 } : { ...Object(reply), accepted: true });
+      this.#signalled.add(executionId);
+    }
   }
 
   #charge(lease: Lease, isLost = false): void {
@@ -440,10 +518,12 @@ export class RandomHistory {
       await refusedWith("EXECUTION_CANCELLED", () => broker.retry({ executionId }));
       return;
     }
-    const items = (letters ?? (await this.#letters(executionId))).flatMap(itemsOfLetter);
+    const retried = letters ?? (await this.#letters(executionId));
+    const items = retried.flatMap(itemsOfLetter);
     const named = letters === undefined ? {} : { letters: letters.map(letterRef) };
     const { changed } = await broker.retry({ executionId, ...named });
     assert.equal(changed, items.length);
+    for (const { task } of retried) this.#graph(executionId).noteRetry(task);
     for (const item of items) this.#losses.delete(item);
     if (changed > 0) this.#ended.delete(executionId);
   }
@@ -473,7 +553,11 @@ export class RandomHistory {
       assert.ok(HoldfastError.is(error, expected), String(error));
       return;
     }
-    const again = descendantsIn(submission, task);
+    const graph = this.#graph(executionId);
+    const again = new Set(graph.below(task));
+    // What one of them has added and forgets is removed.
+    const forgotten = [...again].flatMap((one) => graph.untie(one));
+    for (const one of forgotten) if (!this.#doneItems.has(`${executionId}/${one}/0`)) again.add(one);
     const isOfThem = (ref: LeaseRef): boolean => ref.executionId === executionId && again.has(ref.task);
     this.#stop(isOfThem);
     for (const number of again) {
@@ -487,42 +571,66 @@ export class RandomHistory {
     this.#ended.delete(executionId);
   }
 
-  /** Some tasks are removed, some added; what the preview says is what happens. */
+  /** An execution is edited; what the preview says is what happens. */
   async #edit(step: Step): Promise<void> {
     const { broker } = this.#world;
     const executionId = this.#executions[step.pick % this.#executions.length] ?? "";
-    const submission = this.#submissions.get(executionId);
-    if (submission === undefined || submission.kind === "sweep") return;
-    const edits = editsBy(step.amount, await allTasks(broker, executionId));
+    if (this.#submissions.get(executionId)?.kind === "sweep") return;
+    const graph = this.#graph(executionId);
+    const before = await allTasks(broker, executionId);
+    const edits = step.kind === "edit" ? editsBy(step.amount, before) : graphEditsBy(step.amount, before, graph);
     if (await this.#hasEnded(executionId)) {
       await refusedWith("EXECUTION_ENDED", () => broker.editExecution({ executionId, edits, apply: true }));
+    } else if (graph.edit(edits)) {
+      await this.#applyEdits(executionId, edits, before);
+    } else {
+      await this.#refusedEdits("INVALID_REQUEST", { executionId, edits, before });
+    }
+  }
+
+  /** The last edit is taken back, where that can be done. */
+  async #undo(step: Step): Promise<void> {
+    const executionId = this.#executions[step.pick % this.#executions.length] ?? "";
+    if (await this.#hasEnded(executionId)) return;
+    const edits = [{ kind: "undo" }] as const;
+    const before = await allTasks(this.#world.broker, executionId);
+    const graph = this.#graph(executionId);
+    const refusal = graph.undoRefusal(before);
+    if (refusal !== undefined) {
+      await this.#refusedEdits(refusal, { executionId, edits, before });
       return;
     }
-    const before = await this.#world.counters(executionId);
+    graph.undo();
+    await this.#applyEdits(executionId, edits, before);
+  }
+
+  async #refusedEdits(
+    code: "INVALID_REQUEST" | "EDIT_CONFLICT",
+    { before, ...params }: { executionId: string; edits: readonly Edit[]; before: readonly TaskView[] },
+  ): Promise<void> {
+    const { broker } = this.#world;
+    await refusedWith(code, () => broker.editExecution({ ...params, apply: false }));
+    await refusedWith(code, () => broker.editExecution({ ...params, apply: true }));
+    assert.deepEqual(await allTasks(broker, params.executionId), before);
+  }
+
+  async #applyEdits(executionId: string, edits: readonly Edit[], before: readonly TaskView[]): Promise<void> {
+    const { broker } = this.#world;
+    const { counters } = await this.#world.view(executionId);
     const { version, changes } = await broker.editExecution({ executionId, edits, apply: false });
-    assert.deepEqual(await this.#world.counters(executionId), before);
+    assert.deepEqual(await allTasks(broker, executionId), before);
     const params = { executionId, edits, apply: true, version };
     const { execution, ...applied } = await broker.editExecution(params);
     assert.deepEqual(applied, { version, changes });
     assert.deepEqual((await broker.editExecution(params)).changes, changes);
-    assert.equal(execution.counters.total, before.total + changes.added);
-    const skipped = changes.removedCount + changes.skippedCount + changes.addedSkipped;
-    assert.equal(execution.counters.skipped, before.skipped + skipped);
+    assertAsTold({ edits, changes, before, after: await allTasks(broker, executionId) });
+    assert.equal(execution.counters.total, counters.total + changes.added);
+    const skipped = changes.removedCount + changes.skippedCount + changes.addedSkipped - changes.restoredCount;
+    assert.equal(execution.counters.skipped, counters.skipped + skipped);
     assert.equal(await this.#hasEnded(executionId), changes.ends !== undefined);
-    this.#noteEdit(executionId, edits);
-    const removed = new Set(changes.removed.map(({ task }) => task));
-    this.#stop((lease) => lease.executionId === executionId && removed.has(lease.task));
+    const stopped = new Set([...changes.removed.map(({ task }) => task), ...changes.skipped, ...changes.rerun]);
+    this.#stop((lease) => lease.executionId === executionId && stopped.has(lease.task));
     await this.#noteEnd(executionId);
-  }
-
-  /** Added tasks are as if they had been submitted. */
-  #noteEdit(executionId: string, edits: readonly Edit[]): void {
-    const submission = this.#submissions.get(executionId);
-    const added = edits.flatMap((edit) => (edit.kind === "add" ? edit.groups : []));
-    if (submission === undefined || added.length === 0) return;
-    const groups = [...submission.groups, ...added];
-    this.#submissions.set(executionId, { ...submission, groups });
-    this.#noteLosses(executionId, groups);
   }
 
   async #allEnded(): Promise<boolean> {

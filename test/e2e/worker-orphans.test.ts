@@ -1,6 +1,7 @@
-/** A runner does not outlive its supervisor, whatever its code is doing. */
+/** A runner does not outlive its supervisor, whatever its code is doing; nor a worker the process that it belongs to. */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -54,4 +55,22 @@ test("what user code has started dies as well", { timeout: 20_000 }, async () =>
   assert.deepEqual(pids.map(isAlive), [true, true]);
   supervisor.kill("SIGKILL");
   await eventually(() => !pids.some(isAlive));
+});
+
+test("a worker that has not found its broker yet leaves with its parent", { timeout: 20_000 }, async () => {
+  const program = siblingModule(import.meta.url, "../../src/app/worker-entry");
+  const environment = { HOLDFAST_BROKER: "ws://127.0.0.1:1", HOLDFAST_TOKEN: "a-token", HOLDFAST_LOG_LEVEL: "warn" };
+  const worker = spawn(process.execPath, [program, "w1"], {
+    env: { ...process.env, ...environment },
+    stdio: ["pipe", "ignore", "pipe"],
+  });
+  let told = "";
+  worker.stderr.setEncoding("utf8").on("data", (text: string) => {
+    told += text;
+  });
+  const ended = once(worker, "close");
+  // What a parent's death does.
+  worker.stdin.end();
+  assert.deepEqual(await ended, [3, null]);
+  assert.match(told, /the process that started this worker is gone/);
 });

@@ -1,5 +1,6 @@
 /** What a worker reports, built from the lease it holds. An item's value is its own number. */
 import type {
+  Awakening,
   CompletedChunk,
   CompletedTask,
   FailedAttempt,
@@ -7,6 +8,9 @@ import type {
   Lease,
   LeaseRef,
   Outcome,
+  SkippedTask,
+  SuspendedTask,
+  TaskGroup,
 } from "../../src/broker/contract.ts";
 import type { Failure, FailureClass } from "../../src/core/failure.ts";
 
@@ -76,4 +80,26 @@ export function failed(lease: Lease, why: Failure = failure(), culprit?: number)
 
 export function returned(lease: Lease): Outcome {
   return { kind: "returned", lease: refOf(lease) };
+}
+
+/** The task's own condition says no. */
+export function skipped(lease: Lease, dependents: SkippedTask["dependents"] = "skip"): SkippedTask {
+  return { kind: "skipped", lease: refOf(lease), durationMs: 5, dependents };
+}
+
+export function suspended(lease: Lease, until: Awakening, state = '"state"'): SuspendedTask {
+  return { kind: "suspended", lease: refOf(lease), durationMs: 5, state, until };
+}
+
+/** Suspended until these tasks, which it adds, have completed. */
+export function untilTasks(lease: Lease, groups: readonly TaskGroup[], state?: string): SuspendedTask {
+  return suspended(lease, { kind: "tasks", groups }, state);
+}
+
+export function untilSignal(lease: Lease, signal: string, timeoutMs?: number): SuspendedTask {
+  return suspended(lease, { kind: "signal", signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+}
+
+export function untilDelay(lease: Lease, delayMs: number): SuspendedTask {
+  return suspended(lease, { kind: "delay", delayMs });
 }

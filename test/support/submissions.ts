@@ -27,6 +27,16 @@ export function tasks(count: number, after?: readonly (readonly number[])[]): Ta
   return after === undefined ? { kind: "tasks", inputs } : { kind: "tasks", inputs, after };
 }
 
+/** One separate task per rank. */
+export function ranked(ranks: readonly number[], after?: readonly (readonly number[])[]): TaskList {
+  return { ...tasks(ranks.length, after), ranks };
+}
+
+/** One separate task per name. */
+export function labelled(labels: readonly string[], after?: readonly (readonly number[])[]): TaskList {
+  return { ...tasks(labels.length, after), labels };
+}
+
 /** An array in chunks of a fixed size. */
 export function array(length: number, chunkSize: number, changes: Partial<ItemArray> = {}): ItemArray {
   return {

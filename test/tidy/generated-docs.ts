@@ -1,5 +1,6 @@
 /**
- * The pages of docs/ that are made from code: what each error means to a program, and every setting.
+ * The pages of docs/ that are made from code: what each error means to a program, every setting,
+ * and the schema of workflow files.
  * `npm run docs` writes them; a test fails when they are not fresh.
  */
 import {
@@ -11,12 +12,14 @@ import {
   settingDefault,
 } from "../../src/config/index.ts";
 import { ERROR_CATALOGUE, type ErrorEntry } from "../../src/errors/index.ts";
+import { workflowJsonSchema } from "../../src/sdk/workflow/file/schema.ts";
 
 const MADE_BY = "<!-- Made by `npm run docs`; do not edit. -->";
 
 export const GENERATED_DOCS: Readonly<Record<string, () => string>> = {
   "docs/errors.md": errorsPage,
   "docs/settings.md": settingsPage,
+  "docs/workflow.schema.json": () => `${JSON.stringify(workflowJsonSchema(), null, 2)}\n`,
 };
 
 function errorsPage(): string {

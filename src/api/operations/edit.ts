@@ -2,7 +2,15 @@
 import * as z from "zod";
 import { MAX_CHANGES_TOLD, MAX_EDITS, MAX_TASKS_PER_CALL } from "../../broker/limits.ts";
 import { boundedArray, identifier } from "../../broker/schema-parts.ts";
-import { priorityEditSchema, removalEditSchema } from "../../broker/schemas-editing.ts";
+import {
+  holdEditSchema,
+  priorityEditSchema,
+  rankEditSchema,
+  removalEditSchema,
+  rewireEditSchema,
+  undoEditSchema,
+  unholdEditSchema,
+} from "../../broker/schemas-editing.ts";
 import { taskStateSchema } from "../../broker/schemas-working.ts";
 import type { EditChanges } from "../../broker/contract.ts";
 import { defineOperations } from "../operation.ts";
@@ -20,9 +28,22 @@ const additionBody = z.strictObject({
 });
 
 const edits = boundedArray(
-  z.discriminatedUnion("kind", [priorityEditSchema, additionBody, removalEditSchema]),
+  z.discriminatedUnion("kind", [
+    priorityEditSchema,
+    additionBody,
+    removalEditSchema,
+    rewireEditSchema,
+    rankEditSchema,
+    holdEditSchema,
+    unholdEditSchema,
+    undoEditSchema,
+  ]),
   MAX_EDITS,
-).describe("One step, whatever their order: tasks are removed first, then added. At most one priority.");
+).describe(
+  "One step, whatever their order: tasks are removed first, then added, rewired, ranked, held and let go. At most one priority; a task is rewired once; `undo`, which takes the last edit back, goes alone.",
+);
+
+const numbers = z.array(count).readonly();
 
 const changes = z
   .strictObject({
@@ -35,11 +56,18 @@ const changes = z
       .readonly()
       .describe(`Tasks that are removed, and what they were: the first ${MAX_CHANGES_TOLD}.`),
     removedCount: count,
-    skipped: z
-      .array(count)
-      .readonly()
-      .describe(`Tasks that are skipped because they come after those: the first ${MAX_CHANGES_TOLD}.`),
+    skipped: numbers.describe(`Tasks that are skipped because of a parent that is: the first ${MAX_CHANGES_TOLD}.`),
     skippedCount: count,
+    rewired: count.describe("Tasks that get other parents."),
+    rerun: numbers.describe(
+      `Those of them whose running attempt is stopped, to run again: the first ${MAX_CHANGES_TOLD}.`,
+    ),
+    rerunCount: count,
+    ranked: count.describe("Tasks that get another rank."),
+    held: count.describe("Tasks that are held from now on."),
+    unheld: count.describe("Tasks that are let go."),
+    restored: numbers.describe(`Tasks that had been removed or skipped and come back: the first ${MAX_CHANGES_TOLD}.`),
+    restoredCount: count,
     ends: z.exactOptional(z.enum(["completed", "failed"])).describe("The execution ends by it: nothing is left to do."),
   } satisfies { readonly [K in keyof EditChanges]-?: z.ZodType<EditChanges[K]> })
   .meta({ id: "EditChanges", description: "What an edit does, or would do." });
@@ -81,7 +109,8 @@ export const EDIT_OPERATIONS = defineOperations({
   applyEdit: {
     ...edited,
     path: "/executions/{executionId}/edit/apply",
-    summary: "Edits an execution that has not ended: its priority, tasks added, tasks removed. All or nothing.",
+    summary:
+      "Edits an execution that has not ended: its priority, tasks added, removed, rewired, ranked, held. All or nothing.",
     description:
       "With the `version` of a preview it is done only if it does what the preview said. Removed tasks are skipped; one that runs is stopped. " +
       "With the version of the last edit, or an `editId`, the same request may be sent again and changes nothing more.",

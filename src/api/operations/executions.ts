@@ -1,12 +1,12 @@
 /** Executions: submit, look, steer, and read what comes out of them. */
 import * as z from "zod";
-import { MAX_PAGE, MAX_TASKS_PER_EXECUTION } from "../../broker/limits.ts";
-import { boundedArray, identifier, integer, itemIndex, MAX_MESSAGE } from "../../broker/schema-parts.ts";
+import { MAX_PAGE, MAX_PAYLOAD, MAX_SIGNALS, MAX_TASKS_PER_EXECUTION } from "../../broker/limits.ts";
+import { boundedArray, identifier, integer, itemIndex, MAX_MESSAGE, name } from "../../broker/schema-parts.ts";
 import { EXECUTION_STATES } from "../../core/states.ts";
 import { defineOperations } from "../operation.ts";
 import { booleanText, cursor, integerText, listText, pageLimit, waitDuration } from "../request-parts.ts";
 import { partBody, SUBMIT_BODY_BYTES, submissionBody, submissionsBody } from "../submission-body.ts";
-import { attemptView, executionKind, executionView, resultView } from "../views.ts";
+import { attemptView, executionKind, executionView, jsonValue, resultView } from "../views.ts";
 
 const READERS = ["submit", "worker", "read"] as const;
 const STEERERS = ["submit"] as const;
@@ -16,6 +16,8 @@ const MAX_ATTEMPTS = 200;
 /** Attempts of one page of logs: each may have written as much as is kept of one. */
 const MAX_LOGS = 100;
 const DEFAULT_LOGS = 20;
+/** Largest body that carries a signal's payload, bytes. */
+const SIGNAL_BODY_BYTES = 3 * MAX_PAYLOAD + 4_096;
 
 export const executionParams = z.strictObject({ executionId: identifier });
 export const taskNumber = integer(0, MAX_TASKS_PER_EXECUTION);
@@ -148,11 +150,13 @@ export const EXECUTION_OPERATIONS = defineOperations({
     method: "GET",
     path: "/executions/{executionId}",
     tag: "executions",
-    summary: "One execution: its state, counters and times.",
+    summary: "One execution: its state, counters and times. With `wait` it waits for the end.",
     callers: READERS,
     changes: false,
     params: executionParams,
-    query: textsQuery,
+    query: textsQuery.extend({
+      wait: z.exactOptional(waitDuration).describe('If it has not ended, wait this long for its end, such as "20s".'),
+    }),
     reply: executionView,
     errors: ["EXECUTION_NOT_FOUND"],
   },
@@ -177,6 +181,21 @@ export const EXECUTION_OPERATIONS = defineOperations({
     summary: "Ends it now; running attempts are stopped and no longer count.",
     body: z.optional(z.strictObject({ reason: z.exactOptional(z.string().max(MAX_MESSAGE)) })),
     errors: ["EXECUTION_NOT_FOUND", "EXECUTION_ENDED"],
+  },
+  signalExecution: {
+    ...steered,
+    method: "POST",
+    path: "/executions/{executionId}/signals/{signal}",
+    summary: "Gives it a named value, once: tasks that wait for it go on, and those that will.",
+    description: `The first payload stays: the same again is accepted and changes nothing, another is not. An execution has at most ${MAX_SIGNALS} signals.`,
+    params: z.strictObject({ ...executionParams.shape, signal: name }),
+    body: z.optional(z.strictObject({ payload: z.optional(jsonValue).describe("Any JSON. Default null.") })),
+    bodyLimit: SIGNAL_BODY_BYTES,
+    reply: z.strictObject({
+      accepted: z.boolean().describe("False: it was given before, with another payload."),
+      released: count.describe("Tasks that go on because of it."),
+    }),
+    errors: ["EXECUTION_NOT_FOUND", "EXECUTION_ENDED", "PAYLOAD_TOO_LARGE", "BATCH_TOO_LARGE"],
   },
   retryExecution: {
     ...steered,

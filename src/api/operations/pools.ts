@@ -1,11 +1,13 @@
 /** Pools: what waits and runs in each, and stopping them. */
 import * as z from "zod";
 import { ALL_POOLS } from "../../broker/contract.ts";
-import { name } from "../../broker/schema-parts.ts";
+import { MAX_POOL_WORKERS } from "../../broker/limits.ts";
+import { integer, name } from "../../broker/schema-parts.ts";
 import { poolSchema } from "../looking-schemas.ts";
 import { defineOperations } from "../operation.ts";
 
 const params = z.strictObject({ pool: name });
+const workers = integer(0, MAX_POOL_WORKERS);
 
 export const POOL_OPERATIONS = defineOperations({
   listPools: {
@@ -50,6 +52,23 @@ export const POOL_OPERATIONS = defineOperations({
     callers: ["submit"],
     changes: true,
     params,
+    reply: poolSchema,
+    errors: [],
+  },
+  limitPool: {
+    method: "PUT",
+    path: "/pools/{pool}/limits",
+    tag: "pools",
+    summary: "Says how many workers a pool should have, and how many of them get its work.",
+    description:
+      "Those that came first get it; the others stand by, and take over when one leaves or dies. What runs is not stopped. A pool that nobody has named yet can be limited ahead.",
+    callers: ["submit"],
+    changes: true,
+    params,
+    body: z.strictObject({
+      min: workers.default(0).describe("Fewer are told by those who look; nothing else follows."),
+      max: z.exactOptional(workers).describe("Without it: all. 0: nobody."),
+    }),
     reply: poolSchema,
     errors: [],
   },

@@ -29,6 +29,9 @@ export const TASK_OPERATIONS = defineOperations({
       state: z.exactOptional(listText(TASK_STATES)).describe("In one of these states."),
       limit: z.exactOptional(pageLimit(MAX_PAGE)).describe(`Default ${DEFAULT_TASKS}.`),
       cursor: z.exactOptional(taskText).describe("Tasks with a higher number: the `next` of the page before."),
+      children: z
+        .exactOptional(booleanText)
+        .describe("With the tasks that wait for each, or did, while the execution has not ended."),
       texts,
     }),
     reply: z.strictObject({ tasks: z.array(taskView), next: z.exactOptional(z.int().min(0)) }),

@@ -48,6 +48,12 @@ export interface Pause {
   readonly at: number;
 }
 
+export interface GetExecutionParams {
+  readonly executionId: string;
+  /** If it has not ended, wait this long for its end. */
+  readonly waitMs?: number;
+}
+
 export interface ListExecutionsParams {
   readonly states?: readonly ExecutionState[];
   readonly kinds?: readonly ExecutionKind[];
@@ -308,7 +314,7 @@ export interface AttemptLog {
   readonly end?: number;
   readonly attempt: number;
   readonly worker: string;
-  readonly outcome: "completed" | "failed" | "lost" | "returned";
+  readonly outcome: "completed" | "failed" | "lost" | "returned" | "skipped" | "suspended";
   readonly failure?: Failure;
   readonly output?: CapturedOutput;
   readonly at: number;

@@ -183,7 +183,9 @@ export type Awakening =
   /**
    * `blocked` until these have completed; they get the next numbers of the execution. Separate tasks.
    * `after` counts from the first of them (0), and names lower ones. If one fails for good and its
-   * `onFailure` is not `continue`, the task is skipped, as for any parent.
+   * `onFailure` is not `continue`, the task is skipped, as for any parent. While the execution is open
+   * the next numbers are its submitter's: then the attempt counts for nothing, and the task is
+   * `scheduled` to be run again as it was, OPEN_AGAIN_MS later.
    */
   | { readonly kind: "tasks"; readonly groups: readonly TaskGroup[] };
 

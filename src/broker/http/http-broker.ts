@@ -12,15 +12,19 @@ import { EDIT_OPERATIONS } from "../../api/operations/edit.ts";
 import { EVENT_OPERATIONS } from "../../api/operations/events.ts";
 import { EXECUTION_OPERATIONS } from "../../api/operations/executions.ts";
 import { POOL_OPERATIONS } from "../../api/operations/pools.ts";
+import { TASK_OPERATIONS } from "../../api/operations/tasks.ts";
 import { WORKER_OPERATIONS } from "../../api/operations/workers.ts";
 import type {
   Broker,
   ExecutionView,
+  GetExecutionParams,
+  ListTasksParams,
   ReadEventsParams,
   ReadResultsParams,
   ResultRow,
   SessionView,
   SubmitParams,
+  TaskView,
 } from "../contract.ts";
 import { FROM_NOW } from "../contract.ts";
 import type { HttpLink } from "./http-link.ts";
@@ -35,13 +39,16 @@ type Looking =
   | "pause"
   | "resume"
   | "cancel"
+  | "signal"
   | "pausePool"
   | "resumePool"
+  | "limitPool"
   | "retry"
   | "editExecution"
   | "getExecution"
   | "listExecutions"
   | "listDeadLetters"
+  | "listTasks"
   | "readResults"
   | "readEvents"
   | "listPools"
@@ -63,13 +70,14 @@ export function httpBroker(link: HttpLink, newKey: () => string): PublicBroker {
   return { ...steering(link, newKey), ...looking(link), ...httpState(link), close: async () => link.close() };
 }
 
-type Steering = "submit" | "extend" | "pause" | "resume" | "cancel" | "retry" | "editExecution";
+type Steering = "submit" | "extend" | "pause" | "resume" | "cancel" | "signal" | "retry" | "editExecution";
+type PoolSteering = "pausePool" | "resumePool" | "limitPool";
 
-function steering(link: HttpLink, newKey: () => string): Pick<PublicBroker, Steering | "pausePool" | "resumePool"> {
+function steering(link: HttpLink, newKey: () => string): Pick<PublicBroker, Steering | PoolSteering> {
   const of = (executionId: string): { readonly params: { readonly executionId: string } } => ({
     params: { executionId },
   });
-  const { pauseExecution, resumeExecution, cancelExecution, retryExecution } = EXECUTION_OPERATIONS;
+  const { pauseExecution, resumeExecution, cancelExecution, signalExecution, retryExecution } = EXECUTION_OPERATIONS;
   return {
     submit: (params) => submitWithKeys(link, params, newKey),
     extend: ({ executionId, ...body }) =>
@@ -84,6 +92,8 @@ function steering(link: HttpLink, newKey: () => string): Pick<PublicBroker, Stee
           body: reason === undefined ? {} : { reason },
         }),
       ),
+    signal: ({ executionId, signal, payload }) =>
+      link.call(signalExecution, { params: { executionId, signal }, query: TEXTS, body: { payload } }),
     retry: async ({ executionId, letters }) => {
       const body = letters === undefined ? {} : { letters: [...letters] };
       const { changed, execution } = await link.call(retryExecution, { ...of(executionId), query: TEXTS, body });
@@ -98,6 +108,7 @@ function steering(link: HttpLink, newKey: () => string): Pick<PublicBroker, Stee
     },
     pausePool: ({ pool }) => link.call(POOL_OPERATIONS.pausePool, { params: { pool } }),
     resumePool: ({ pool }) => link.call(POOL_OPERATIONS.resumePool, { params: { pool } }),
+    limitPool: ({ pool, ...body }) => link.call(POOL_OPERATIONS.limitPool, { params: { pool }, body }),
   };
 }
 
@@ -120,11 +131,11 @@ async function submitWithKeys(
   };
 }
 
-type LookingOnly = Exclude<Looking, Steering | "pausePool" | "resumePool" | "close" | HttpStateMethod>;
+type LookingOnly = Exclude<Looking, Steering | PoolSteering | "close" | HttpStateMethod>;
 
 function looking(link: HttpLink): Pick<PublicBroker, LookingOnly | "listSessions"> {
   return {
-    getExecution: ({ executionId }) => getExecution(link, executionId),
+    getExecution: (params) => getExecution(link, params),
     listExecutions: async ({ states, kinds, name, order, idPrefix, limit, after }) => {
       const { executions, next } = await link.call(EXECUTION_OPERATIONS.listExecutions, {
         query: given({
@@ -146,6 +157,7 @@ function looking(link: HttpLink): Pick<PublicBroker, LookingOnly | "listSessions
       });
       return { letters, ...given({ next }) };
     },
+    listTasks: (params) => listTasks(link, params),
     readResults: (params) => readResults(link, params),
     readEvents: (params) => readEvents(link, params),
     listPools: () => link.call(POOL_OPERATIONS.listPools, {}),
@@ -170,8 +182,32 @@ function looking(link: HttpLink): Pick<PublicBroker, LookingOnly | "listSessions
   };
 }
 
-async function getExecution(link: HttpLink, executionId: string): Promise<ExecutionView> {
-  return asView(await link.call(EXECUTION_OPERATIONS.getExecution, { params: { executionId }, query: TEXTS }));
+async function getExecution(link: HttpLink, { executionId, waitMs = 0 }: GetExecutionParams): Promise<ExecutionView> {
+  const query = { ...TEXTS, ...given({ wait: waitMs > 0 ? waitText(waitMs) : undefined }) };
+  return asView(await link.call(EXECUTION_OPERATIONS.getExecution, { params: { executionId }, query }, { waitMs }));
+}
+
+/** A page may be short where the results are long; the last one is empty. */
+async function listTasks(
+  link: HttpLink,
+  { executionId, states, limit, after, children }: ListTasksParams,
+): ReturnType<Broker["listTasks"]> {
+  const { tasks } = await link.call(TASK_OPERATIONS.listTasks, {
+    params: { executionId },
+    query: given({
+      state: states?.join(","),
+      limit: String(limit),
+      cursor: after === undefined ? undefined : String(after),
+      children: children === true ? "true" : undefined,
+      ...TEXTS,
+    }),
+  });
+  return {
+    tasks: tasks.map(({ result, ...task }): TaskView => ({
+      ...task,
+      ...(typeof result === "string" ? { result } : {}),
+    })),
+  };
 }
 
 async function readResults(link: HttpLink, params: ReadResultsParams): ReturnType<Broker["readResults"]> {

@@ -1,5 +1,5 @@
 /** Lanes of a claim's reply (scripts/lib/claiming.lua says how they are laid out) as leases. */
-import type { Lease } from "../contract.ts";
+import type { Lease, Resumption } from "../contract.ts";
 import type { Reply } from "./link/link.ts";
 import { resultOf } from "./result-records.ts";
 import { makeToken } from "./tokens.ts";
@@ -52,14 +52,16 @@ function readQueue(lane: Values, { executionId, group, session, specKey }: Share
 
 function readAgain(lane: Values, { executionId, group, session, specKey }: Shared): Lease[] {
   const leases: Lease[] = [];
-  for (let at = HEAD; at < lane.length; at += 6) {
-    const [entry, task, attempt, input, parents, results] = lane.slice(at, at + 6) as [
+  for (let at = HEAD; at < lane.length; at += 8) {
+    const [entry, task, attempt, input, parents, results, resumption, label] = lane.slice(at, at + 8) as [
       string,
       string,
       number,
       string,
       string,
       string[],
+      string | readonly string[],
+      string,
     ];
     leases.push({
       executionId,
@@ -69,14 +71,30 @@ function readAgain(lane: Values, { executionId, group, session, specKey }: Share
       attempt,
       input,
       ...(parents === "" ? {} : { parents: parentResults(parents, results) }),
+      ...(typeof resumption === "string" ? {} : { resumed: resumed(resumption) }),
+      ...(label === "" ? {} : { label }),
     });
   }
   return leases;
 }
 
+/** Of those that have one. */
 function parentResults(parents: string, records: readonly string[]): Record<number, string> {
   const tasks = JSON.parse(parents) as number[];
-  return Object.fromEntries(tasks.map((task, at) => [task, resultOf(records[at] ?? "")]));
+  return Object.fromEntries(
+    tasks.flatMap((task, at) => {
+      const record = records[at] ?? "";
+      return record === "" ? [] : [[task, resultOf(record)]];
+    }),
+  );
+}
+
+function resumed([first = "", count = "", state = "", signal = ""]: readonly string[]): Resumption {
+  return {
+    state,
+    ...(signal === "" ? {} : { signal }),
+    ...(first === "" ? {} : { first: Number(first), count: Number(count) }),
+  };
 }
 
 function readChunks(lane: Values, { executionId, group, session, specKey }: Shared): Lease[] {

@@ -1,12 +1,21 @@
 /**
- * Edits of executions: their priority, tasks added, tasks removed. One script does all of an edit, or only
- * says what it would do. An edit without a name gets one for the time of its call, which may be made again.
+ * Edits of executions: their priority, tasks added, removed, rewired, ranked and held. One script does all of an edit,
+ * or only says what it would do. An edit without a name gets one for the time of its call, which may be made again.
  */
 import { createHash } from "node:crypto";
 import { HoldfastError } from "../../errors/index.ts";
-import { arrayRefused, checkEdits, type SortedEdits } from "../check-edits.ts";
+import {
+  arrayRefused,
+  checkEdits,
+  cycleRefused,
+  endedRefused,
+  rescueRefused,
+  type SortedEdits,
+  undoRefused,
+} from "../check-edits.ts";
 import type { EditChanges, EditParams } from "../contract.ts";
 import { MAX_CHANGES_TOLD, MAX_EDITS_KNOWN } from "../limits.ts";
+import type { Reply } from "./link/link.ts";
 import type { ScriptArgument } from "./shard.ts";
 import { endedOrUnknown, maxDepthOf, queueFull, type SteeringOptions } from "./steering.ts";
 import { pushGroups } from "./submit-arguments.ts";
@@ -24,19 +33,31 @@ export async function editExecution(options: SteeringOptions, params: EditParams
   if (nextTask === null) throw endedOrUnknown(executionId, []);
   const sorted = checkEdits(params, Number(nextTask));
   const [code, ...rest] = await shard.run("edit", editArguments(options, params, sorted));
+  if (code === "ok") return { version: String(rest[0]), changes: JSON.parse(String(rest[1])) as EditChanges };
+  throw refusal(options, params, [String(code), ...rest]);
+}
+
+function refusal(options: SteeringOptions, params: EditParams, [code, ...rest]: readonly Reply[]): HoldfastError {
+  const { executionId } = params;
   switch (code) {
-    case "ok":
-      return { version: String(rest[0]), changes: JSON.parse(String(rest[1])) as EditChanges };
     case "EDIT_CONFLICT":
-      throw new HoldfastError("EDIT_CONFLICT", { execution: executionId });
+      return new HoldfastError("EDIT_CONFLICT", { execution: executionId });
     case "TASK_UNKNOWN":
-      throw new HoldfastError("TASK_UNKNOWN", { execution: executionId, task: Number(rest[0]) });
+      return new HoldfastError("TASK_UNKNOWN", { execution: executionId, task: Number(rest[0]) });
     case "ARRAY":
-      throw arrayRefused(params, Number(rest[0]));
+      return arrayRefused(params, Number(rest[0]));
     case "QUEUE_FULL":
-      throw queueFull(rest, maxDepthOf(options));
+      return queueFull(rest, maxDepthOf(options));
+    case "ENDED":
+      return endedRefused(params, Number(rest[0]));
+    case "RESCUE":
+      return rescueRefused(params, Number(rest[0]), Number(rest[1]));
+    case "CYCLE":
+      return cycleRefused(params, JSON.parse(String(rest[0])) as number[]);
+    case "NO_UNDO":
+      return undoRefused();
     default:
-      throw endedOrUnknown(executionId, [code, ...rest]);
+      return endedOrUnknown(executionId, [code, ...rest]);
   }
 }
 
@@ -52,8 +73,15 @@ function editArguments(options: SteeringOptions, params: EditParams, sorted: Sor
     createHash("sha256").update(JSON.stringify(edits)).digest("hex"),
     MAX_EDITS_KNOWN,
     MAX_CHANGES_TOLD,
+    sorted.isUndo ? "1" : "0",
     sorted.priority ?? "",
-    JSON.stringify(sorted.removals),
+    JSON.stringify({
+      remove: sorted.removals,
+      hold: sorted.holds,
+      unhold: sorted.unholds,
+      rewire: [...sorted.rewires],
+      rank: [...sorted.ranks].map(([task, rank]) => [task, String(rank)]),
+    }),
   ];
   pushGroups(args, sorted.groups);
   return args;

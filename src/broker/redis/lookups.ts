@@ -45,14 +45,14 @@ export class Lookups {
 
   // ── Tasks ───────────────────────────────────────────────────────────────────────────────────
 
-  async tasks({ executionId, states, limit, after = -1 }: ListTasksParams): Promise<TaskView[]> {
+  async tasks({ executionId, states, limit, after = -1, children = false }: ListTasksParams): Promise<TaskView[]> {
     const shard = this.#shardOf(executionId);
     const { state } = await this.execution(executionId);
     const groups = new Map<string, views.GroupFacts>();
     const found: TaskView[] = [];
     for (let from = String(after + 1); from !== "" && found.length < limit;) {
       const budget = Math.max(limit - found.length, states === undefined ? 1 : MAX_PAGE);
-      const [code, next, ...rows] = await shard.run("list-tasks", [executionId, from, budget]);
+      const [code, next, ...rows] = await shard.run("list-tasks", [executionId, from, budget, children ? "1" : "0"]);
       if (code !== "ok") throw new HoldfastError("EXECUTION_NOT_FOUND", { execution: executionId });
       for (const row of rows as string[][]) {
         const view = await taskView(shard, row, { executionId, hasEnded: isExecutionEnded(state), known: groups });
@@ -173,8 +173,12 @@ export class Lookups {
       home.send("HGET", `${home.prefix}paused`, ALL_POOLS),
       home.send("ZCARD", `${home.prefix}sessions`),
     ]);
-    const hashes = await Promise.all(names.flatMap((pool) => this.#shards.map((shard) => shard.hash(`pool:${pool}`))));
-    return { ...views.poolView(ALL_POOLS, hashes, [paused as string | null]), sessions: Number(sessions), slots };
+    const hashes = await Promise.all(
+      names.map((pool) => Promise.all(this.#shards.map((shard) => shard.hash(`pool:${pool}`)))),
+    );
+    const totals = { sessions: Number(sessions), slots, ...views.limitsInSum(hashes) };
+    const { max: _, ...view } = views.poolView(ALL_POOLS, hashes.flat(), [paused as string | null]);
+    return { ...view, ...totals };
   }
 
   // ── Why ─────────────────────────────────────────────────────────────────────────────────────
@@ -201,7 +205,12 @@ export class Lookups {
       execution: pick(execution),
       requires: requires === "" ? [] : String(requires).split(UNIT),
       pool: await this.pool(view.pool),
-      waitsFor: waitsFor.map(({ task: parent, name, state }) => ({ task: parent, name, state })),
+      waitsFor: waitsFor.map(({ task: parent, name, state, label }) => ({
+        task: parent,
+        name,
+        state,
+        ...(label === undefined ? {} : { label }),
+      })),
       waitsForCount: Number(waitsForCount),
       ahead: Number(ahead),
       ...(notBefore === "" ? {} : { notBefore: Number(notBefore) }),

@@ -13,12 +13,22 @@
  */
 import { type Clock, sleep } from "../../util/clock.ts";
 import { HoldfastError } from "../../errors/index.ts";
-import { checkClaim, checkHeld, checkLetters, checkOutcomes, checkPage, checkProfile } from "../check-call.ts";
+import {
+  checkClaim,
+  checkHeld,
+  checkLetters,
+  checkOutcomes,
+  checkPage,
+  checkPoolLimits,
+  checkProfile,
+  checkSignal,
+} from "../check-call.ts";
 import { checkState } from "../check-state.ts";
 import { ALL_POOLS, FROM_NOW } from "../contract.ts";
 import type * as contract from "../contract.ts";
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from "../settings.ts";
 import { Duties } from "./duties.ts";
+import { Ends } from "./ends.ts";
 import { editExecution } from "./edits.ts";
 import { Listings } from "./listings.ts";
 import { Lookups } from "./lookups.ts";
@@ -66,6 +76,7 @@ export class RedisBroker implements contract.Broker {
   readonly #checkpoints: Checkpoints;
   readonly #spread: Spread;
   readonly #closing = new AbortController();
+  readonly #ends: Ends;
 
   constructor(parts: RedisBrokerParts) {
     const { shards, clock, newId, durable, listeningMs } = parts;
@@ -91,6 +102,7 @@ export class RedisBroker implements contract.Broker {
       listeningMs,
     });
     const { signal: closing } = this.#closing;
+    this.#ends = new Ends({ wakes: this.#wakes, clock, closing });
     this.#locks = new Locks({ shards, spread: this.#spread, wakes: this.#wakes, clock, newId, closing });
     this.#values = new Values(shards, this.#spread);
     this.#checkpoints = new Checkpoints(this.#spread);
@@ -151,6 +163,19 @@ export class RedisBroker implements contract.Broker {
     this.#checkOpen();
     const slots = await this.#steering.setPoolPaused(params, isPaused);
     return params.pool === ALL_POOLS ? this.#lookups.allPools(slots) : this.#lookups.pool(params.pool);
+  }
+
+  async limitPool(params: contract.LimitPoolParams): Promise<contract.PoolView> {
+    checkPoolLimits(params);
+    this.#checkOpen();
+    await this.#steering.limitPool(params);
+    return this.#lookups.pool(params.pool);
+  }
+
+  async signal(params: contract.SignalParams): Promise<contract.SignalReply> {
+    checkSignal(params);
+    this.#checkOpen();
+    return this.#steering.signal(params);
   }
 
   async retry(params: contract.LettersParams): Promise<contract.LettersReply> {
@@ -227,9 +252,12 @@ export class RedisBroker implements contract.Broker {
 
   // ── Looking ─────────────────────────────────────────────────────────────────────────────────
 
-  async getExecution({ executionId }: Execution): Promise<contract.ExecutionView> {
+  async getExecution({ executionId, waitMs = 0 }: contract.GetExecutionParams): Promise<contract.ExecutionView> {
     this.#checkOpen();
-    return this.#lookups.execution(executionId);
+    const look = (): Promise<contract.ExecutionView> => this.#lookups.execution(executionId);
+    return waitMs <= 0
+      ? look()
+      : this.#ends.wait({ shard: this.#spread.shardOf(executionId), executionId, waitMs, look });
   }
 
   async listExecutions(params: contract.ListExecutionsParams): Promise<contract.ListExecutionsReply> {

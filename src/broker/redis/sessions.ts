@@ -21,7 +21,7 @@ import type {
   WorkerProfile,
 } from "../contract.ts";
 import { MAX_REPLY_PAYLOAD } from "../limits.ts";
-import { type CommitPart, commitPart } from "./commit-arguments.ts";
+import { type CommitPart, commitPart, partsOf } from "./commit-arguments.ts";
 import { addOrders, type Asking, type Gathered, Grants } from "./grants.ts";
 import type { Reply } from "./link/link.ts";
 import { LocalSession } from "./local-session.ts";
@@ -88,18 +88,21 @@ export class Sessions {
       id,
       JSON.stringify(profile),
       profile.worker,
-      profile.pools.join(UNIT),
+      [...new Set(profile.pools)].join(UNIT),
       `${UNIT}${profile.capabilities.join(UNIT)}${UNIT}`,
       profile.slots,
     ];
     const hosted = profile.hosted === true ? "1" : "0";
-    await Promise.all(
-      shards.map(async (shard) => {
-        const [, no] = await shard.run("session-open", [...args, shard.no === 0 ? "1" : "0", hosted]);
-        session.knownIn(shard).sessionNo = String(no);
-        await this.#heard(id, shard);
-      }),
-    );
+    const openIn = async (shard: Shard, order: string): Promise<string> => {
+      const [, no] = await shard.run("session-open", [...args, shard.no === 0 ? "1" : "0", hosted, order]);
+      session.knownIn(shard).sessionNo = String(no);
+      await this.#heard(id, shard);
+      return String(no);
+    };
+    // The first shard says in which order workers came, for all of them.
+    const [first, ...others] = shards as [Shard, ...Shard[]];
+    const order = await openIn(first, "");
+    await Promise.all(others.map((shard) => openIn(shard, order)));
   }
 
   /** Resolves when the server knows that we listen for the session: it cannot be missed any more. */
@@ -388,7 +391,8 @@ export class Sessions {
     });
     if (places.size === 0) places.set(shards[session.nextShard] as Shard, []);
     const plans = await this.#plans.of(outcomes);
-    return [...places].map(([shard, own]) => {
+    const parts = [...places].flatMap(([shard, all]) => partsOf(outcomes, all).map((own) => ({ shard, own })));
+    return parts.map(({ shard, own }) => {
       const known = session.knownIn(shard);
       const build = (): CommitPart => {
         const namesAll = known.hasOrders || own.some((place) => known.isDoubted((outcomes[place] as Outcome).lease));

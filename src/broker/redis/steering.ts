@@ -1,7 +1,16 @@
-/** What people and programs change: submit, extend, pause, resume, cancel. What runs again by hand: replays.ts. */
+/** What people and programs change: submit, extend, pause, resume, cancel, signal. What runs again by hand: replays.ts. */
 import { HoldfastError } from "../../errors/index.ts";
-import { checkExtension, checkSubmissions } from "../check-submission.ts";
-import type { ExtendParams, SteerPoolParams, SubmitParams, SubmitReceipt } from "../contract.ts";
+import { checkExtension, checkRescues, checkSubmissions } from "../check-submission.ts";
+import type {
+  ExtendParams,
+  LimitPoolParams,
+  SignalParams,
+  SignalReply,
+  SteerPoolParams,
+  SubmitParams,
+  SubmitReceipt,
+} from "../contract.ts";
+import { MAX_SIGNALS } from "../limits.ts";
 import type { BrokerSettings } from "../settings.ts";
 import type { Reply } from "./link/link.ts";
 import type { ScriptArgument, Shard } from "./shard.ts";
@@ -103,6 +112,9 @@ export class Steering {
         throw new HoldfastError("EXECUTION_SEALED", { execution: executionId });
       case "PART":
         throw refusedPart(`is ${part}; the next part is ${String(rest[0])}`);
+      case "RESCUES":
+        checkRescues({ ...rescuesOf(rest), groups, method: "extend" });
+        throw new HoldfastError("INTERNAL", { problem: "the script extend refuses what may be added" });
       case "QUEUE_FULL":
         throw this.#queueFull(rest);
       default:
@@ -115,6 +127,19 @@ export class Steering {
     const args = [pool, isPaused ? "1" : "0", by];
     const [home] = await Promise.all(this.#options.spread.all.map((shard) => shard.run("pause-pool", args)));
     return Number(home?.[1]);
+  }
+
+  async limitPool({ pool, min, max }: LimitPoolParams): Promise<void> {
+    await Promise.all(this.#options.spread.all.map((shard) => shard.run("limit-pool", [pool, min, max ?? ""])));
+  }
+
+  async signal({ executionId, signal, payload }: SignalParams): Promise<SignalReply> {
+    const shard = this.#options.spread.shardOf(executionId);
+    const [code, ...rest] = await shard.run("signal", [executionId, signal, payload, MAX_SIGNALS]);
+    if (code === "ok") return { accepted: rest[0] === 1, released: Number(rest[1]) };
+    if (code === "FULL")
+      throw new HoldfastError("BATCH_TOO_LARGE", { what: "signals", count: Number(rest[0]), limit: MAX_SIGNALS });
+    throw endedOrUnknown(executionId, [code, ...rest]);
   }
 
   async steer(name: "pause" | "resume" | "cancel", executionId: string, args: readonly string[]): Promise<void> {
@@ -140,4 +165,14 @@ export function endedOrUnknown(executionId: string, [code, state]: readonly (Rep
   return code === "EXECUTION_ENDED"
     ? new HoldfastError("EXECUTION_ENDED", { execution: executionId, state: String(state) })
     : new HoldfastError("EXECUTION_NOT_FOUND", { execution: executionId });
+}
+
+/** `told`: maxFailures, then first task and count of each group of rescue tasks. */
+function rescuesOf([maxFailures, ...spans]: readonly Reply[]): {
+  readonly maxFailures: number | undefined;
+  readonly rescues: readonly { readonly first: number; readonly count: number }[];
+} {
+  const rescues = [];
+  for (let at = 0; at < spans.length; at += 2) rescues.push({ first: Number(spans[at]), count: Number(spans[at + 1]) });
+  return { maxFailures: maxFailures === "" ? undefined : Number(maxFailures), rescues };
 }

@@ -1,5 +1,5 @@
 /** Submissions as the arguments of the scripts submit and extend (scripts/lib/submitting.lua says which). */
-import type { LeaseSpec, Submission, TaskGroup } from "../contract.ts";
+import type { LeaseSpec, Submission, TaskGroup, TaskList } from "../contract.ts";
 import { fingerprint } from "../fingerprint.ts";
 import type { ScriptArgument } from "./shard.ts";
 
@@ -38,9 +38,10 @@ export function pushGroups(args: ScriptArgument[], groups: readonly TaskGroup[])
 }
 
 function pushGroup(args: ScriptArgument[], group: TaskGroup): void {
-  const { work, pool, requires, retry, maxLosses, timeoutMs, delayMs } = group;
+  const { work, pool, requires, retry, maxLosses, timeoutMs, delayMs, onFailure, when } = group;
   const isArray = work.kind === "array";
   const isLinked = !isArray && work.after?.some((parents) => parents.length > 0) === true;
+  const isMarked = !isArray && (work.labels !== undefined || work.ranks !== undefined);
   args.push(
     JSON.stringify(leaseSpec(group)),
     pool,
@@ -51,6 +52,9 @@ function pushGroup(args: ScriptArgument[], group: TaskGroup): void {
     delayMs ?? "",
     isArray ? 0 : longestInput(work.inputs),
     isLinked ? "1" : "0",
+    onFailure === "continue" ? "1" : "0",
+    when === "failed" ? "1" : "0",
+    isMarked ? "1" : "0",
   );
   if (isArray) {
     args.push("array", work.length, JSON.stringify(work.chunk), work.results);
@@ -60,7 +64,14 @@ function pushGroup(args: ScriptArgument[], group: TaskGroup): void {
   work.inputs.forEach((input, index) => {
     args.push(input);
     if (isLinked) args.push(parentsText(work.after?.[index] ?? []));
+    if (isMarked) args.push(markText(work, index));
   });
+}
+
+/** A task's rank and label. */
+function markText({ ranks, labels }: TaskList, index: number): string {
+  const rank = ranks?.[index] ?? 0;
+  return `${rank === 0 ? "" : rank}${UNIT}${labels?.[index] ?? ""}`;
 }
 
 function leaseSpec({ name, handler, timeoutMs, memoryLimitMb, work }: TaskGroup): LeaseSpec {

@@ -131,7 +131,7 @@ interface Shown {
   readonly group: GroupFacts;
 }
 
-/** `row`: `array`, task, group, then the items by state. */
+/** `row`: `array`, task, group, then the items by state, children where they were asked for. */
 export function arrayTask(row: readonly string[], { executionId, hasEnded, group }: Shown): TaskView {
   const hash = Object.fromEntries(ARRAY_STATES.map((state, at) => [state, row[3 + at] ?? "0"]));
   return {
@@ -144,7 +144,21 @@ export function arrayTask(row: readonly string[], { executionId, hasEnded, group
     attempts: 0,
     failures: numberOf(hash, "failed"),
     losses: 0,
+    ...childrenOf(row[3 + ARRAY_STATES.length]),
   };
+}
+
+/** `text`: numbers between commas. */
+function childrenOf(text: string | undefined): Pick<TaskView, "children"> {
+  if (text === undefined) return {};
+  const children = new Set(text === "" ? [] : text.split(",").map(Number));
+  return { children: [...children].toSorted((one, other) => one - other) };
+}
+
+/** `mark`: rank and label (scripts/lib/submitting.lua). */
+function marked(mark: string): Pick<TaskView, "label" | "rank"> {
+  const [rank = "", label = ""] = mark.split(UNIT);
+  return { ...(label === "" ? {} : { label }), ...(rank === "" ? {} : { rank: Number(rank) }) };
 }
 
 function arrayState(hash: Hash, hasEnded: boolean): TaskView["state"] {
@@ -159,9 +173,36 @@ function arrayState(hash: Hash, hasEnded: boolean): TaskView["state"] {
   return failed > 0 ? "failed" : "completed";
 }
 
-/** `row`: `task`, task, group, state, worker, try (JSON), result record. */
+/** Of what `suspended` tells of a task: scripts/lib/suspending.lua. */
+interface SuspensionRecord {
+  readonly kind: "delay" | "signal" | "tasks";
+  readonly signal?: string;
+  /** It goes on. */
+  readonly woken?: string;
+}
+
+function suspended(text: string, state: TaskView["state"]): Pick<TaskView, "suspended"> {
+  if (text === "" || (state !== "blocked" && state !== "scheduled")) return {};
+  const { kind, signal, woken } = JSON.parse(text) as SuspensionRecord;
+  if (woken !== undefined) return {};
+  return { suspended: { until: kind, ...(signal === undefined ? {} : { signal }) } };
+}
+
+/** `row`: `task`, task, group, state, worker, try (JSON), result record, suspension (JSON), held (`1` or empty), rank and label, children where they were asked for. */
 export function separateTask(row: readonly string[], { executionId, hasEnded, group }: Shown): TaskView {
-  const [, task, , stored = "", worker = "", tryText = "", record = ""] = row;
+  const [
+    ,
+    task,
+    ,
+    stored = "",
+    worker = "",
+    tryText = "",
+    record = "",
+    suspension = "",
+    held = "",
+    mark = "",
+    children,
+  ] = row;
   const tried = tryText === "" ? undefined : (JSON.parse(tryText) as TryRecord);
   const state = shownState(stored, group.isDelayed, hasEnded);
   return {
@@ -178,8 +219,15 @@ export function separateTask(row: readonly string[], { executionId, hasEnded, gr
     ...(stored === "completed" ? { result: resultOf(record) } : {}),
     ...(tried?.failure === undefined ? {} : { lastFailure: tried.failure }),
     ...(tried?.as === "removed" ? { removed: true } : {}),
+    ...suspended(suspension, state),
+    ...(held === "1" && OPEN_STATES.has(state) ? { held: true } : {}),
+    ...marked(mark),
+    ...(stored === "completed" ? { durationMs: durationOf(record) } : {}),
+    ...childrenOf(children),
   };
 }
+
+const OPEN_STATES: ReadonlySet<TaskView["state"]> = new Set(["blocked", "scheduled", "queued", "running"]);
 
 function shownState(stored: string, isDelayed: boolean, hasEnded: boolean): TaskView["state"] {
   const isOpen = ["blocked", "scheduled", "queued", "running", "vanished"].includes(stored);
@@ -270,6 +318,7 @@ export function poolView(pool: string, hashes: readonly Hash[], paused: readonly
   const sum = (name: string): number => hashes.reduce((total, hash) => total + numberOf(hash, name), 0);
   const first = paused.find((one) => one !== null);
   const [at = "", by = ""] = first?.split(UNIT) ?? [];
+  const home = hashes[0] ?? {};
   return {
     pool,
     paused: first !== undefined,
@@ -280,10 +329,27 @@ export function poolView(pool: string, hashes: readonly Hash[], paused: readonly
     running: sum("running"),
     completed: sum("completed"),
     failed: sum("failed"),
-    // A session is in every shard.
-    sessions: numberOf(hashes[0] ?? {}, "sessions"),
-    slots: numberOf(hashes[0] ?? {}, "slots"),
+    // A session is in every shard, and so are limits.
+    sessions: numberOf(home, "sessions"),
+    slots: numberOf(home, "slots"),
+    standby: standbyOf(home),
+    min: numberOf(home, "min"),
+    ...optionalNumber(home, "max", "max"),
   };
+}
+
+/** Of all pools; `hashes`: of each pool what each shard counts. */
+export function limitsInSum(hashes: readonly (readonly Hash[])[]): Pick<PoolView, "standby" | "min"> {
+  const homes = hashes.map(([home = {}]) => home);
+  return {
+    standby: homes.reduce((total, home) => total + standbyOf(home), 0),
+    min: homes.reduce((total, home) => total + numberOf(home, "min"), 0),
+  };
+}
+
+/** Workers of a pool beyond its limit. */
+function standbyOf(home: Hash): number {
+  return Math.max(0, numberOf(home, "sessions") - Number(home["max"] ?? Infinity));
 }
 
 export function sessionView(

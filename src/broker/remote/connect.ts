@@ -9,6 +9,7 @@ import type { Failure } from "../../core/failure.ts";
 import { type Logger, silentLogger } from "../../telemetry/log.ts";
 import type { Clock } from "../../util/clock.ts";
 import {
+  type Awakening,
   type Broker,
   BROKER_METHODS,
   type BrokerMethod,
@@ -152,11 +153,19 @@ function sizeOf(outcome: Outcome): number {
     }
     case "failed":
       return OUTCOME_FRAME + failureSize(outcome.failure) + outputSize(outcome.output);
+    case "skipped":
+      return OUTCOME_FRAME + outputSize(outcome.output);
+    case "suspended":
+      return OUTCOME_FRAME + outcome.state.length + awakeningSize(outcome.until) + outputSize(outcome.output);
     case "returned":
       return OUTCOME_FRAME;
     default:
       return outcome satisfies never;
   }
+}
+
+function awakeningSize(until: Awakening): number {
+  return until.kind === "tasks" ? JSON.stringify(until.groups).length : 0;
 }
 
 function failureSize({ message, stack }: Failure): number {

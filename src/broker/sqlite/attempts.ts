@@ -22,7 +22,7 @@ export function rememberAttempt(
     lease.start < 0 ? null : lease.end,
     lease.attempt,
     lease.session.profile.worker,
-    outcome.kind === "failed" ? "failed" : "completed",
+    outcome.kind === "chunk" ? "completed" : outcome.kind,
     outcome.kind === "failed" ? JSON.stringify(outcome.failure) : null,
     outcome.output === undefined ? null : JSON.stringify(outcome.output),
     outcome.durationMs,

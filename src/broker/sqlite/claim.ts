@@ -7,15 +7,16 @@
  * token's epoch keeps the old lease from committing.
  */
 import { planChunk } from "../../core/chunking.ts";
-import { hasAll, nextTurn } from "../../core/ready-queue.ts";
+import { hasAll, nextTurn, type Turn } from "../../core/ready-queue.ts";
 import type { ClaimRequest, Lease, LeaseSpec } from "../contract.ts";
 import { MAX_REPLY_PAYLOAD } from "../limits.ts";
 import type { Engine } from "./engine.ts";
 import { leaseRef } from "./engine.ts";
-import { hasWork, takeTask } from "./lanes.ts";
+import { hasWork, readRanks, takeRanked, takeTask } from "./lanes.ts";
 import {
   type ArrayState,
   chunkKey,
+  COMPLETED,
   type GroupRecord,
   type LeaseRecord,
   type PoolRecord,
@@ -27,6 +28,8 @@ import {
   type WaitingRange,
   type WaitingTask,
 } from "./model.ts";
+import { parentsIn } from "./dependents.ts";
+import { addedBy, resumption, type Wake, wakeIn } from "./wake.ts";
 
 export interface Claimed {
   readonly leases: Lease[];
@@ -57,7 +60,7 @@ export function claim(engine: Engine, session: SessionRecord, request: ClaimRequ
   };
   const pools = session.profile.pools
     .map((name) => engine.model.pool(name))
-    .filter((pool) => engine.model.isOpen(pool));
+    .filter((pool) => engine.model.isOpen(pool, session));
   takeReplicas(taking, pools, request.max);
   takeTurns(taking, pools, request.max);
   return claimed;
@@ -68,7 +71,7 @@ export function mightClaim(engine: Engine, session: SessionRecord): boolean {
   if (session.draining) return false;
   return session.profile.pools.some((name) => {
     const pool = engine.model.pool(name);
-    return engine.model.isOpen(pool) && (!pool.ready.isEmpty || pool.replicas.size > 0);
+    return engine.model.isOpen(pool, session) && (!pool.ready.isEmpty || pool.replicas.size > 0);
   });
 }
 
@@ -84,12 +87,21 @@ function takeTurns(taking: Taking, pools: readonly PoolRecord[], max: number): v
       turn: taking.engine.nextTurn(),
     });
     if (turn === undefined) return;
-    const { lane } = turn;
-    const quota = Math.min(turn.quota, wanted);
-    if (lane.array === undefined) takeTasks(taking, lane, quota);
-    else takeChunks(taking, { group: lane, array: lane.array }, quota);
+    takeTurn(taking, turn, Math.min(turn.quota, wanted));
+  }
+}
+
+/** A turn is one lane's, or, where tasks have ranks, as many lanes' as it takes to keep their order. */
+function takeTurn(taking: Taking, turn: Turn<GroupRecord>, quota: number): void {
+  const { leases } = taking.claimed;
+  const end = leases.length + quota;
+  for (let lane: GroupRecord | undefined = turn.lane; lane !== undefined; lane = turn.best()) {
+    const before = leases.length;
+    if (lane.array !== undefined) takeChunks(taking, { group: lane, array: lane.array }, end - before);
+    else takeTasks(taking, lane, { quota: end - before, isBest: () => turn.best() === lane });
     if (!hasWork(lane)) lane.pool.ready.remove(lane);
-    if (max - leases.length < wanted) note(taking, lane);
+    if (leases.length > before) note(taking, lane);
+    if (leases.length >= end || taking.room <= 0) return;
   }
 }
 
@@ -116,7 +128,13 @@ function leaseSpec(group: GroupRecord): LeaseSpec {
 
 // ── Separate tasks ────────────────────────────────────────────────────────────────────────────
 
-function takeTasks(taking: Taking, group: GroupRecord, quota: number): void {
+interface TaskTurn {
+  readonly quota: number;
+  /** Whether the lane still has the best task of its entry; only where it has ranks. */
+  readonly isBest: () => boolean;
+}
+
+function takeTasks(taking: Taking, group: GroupRecord, { quota, isBest }: TaskTurn): void {
   const { engine, session, token, now } = taking;
   let runFirst = -1;
   let runLast = -2;
@@ -134,8 +152,10 @@ function takeTasks(taking: Taking, group: GroupRecord, quota: number): void {
     );
   };
   while (taken < quota && taking.room > 0) {
-    const waiting = takeTask(engine.db, group);
+    const waiting = group.ranked === undefined ? takeTask(engine.db, group) : takeBest(engine, group, isBest);
     if (waiting === undefined) break;
+    // What came back more than once may be leased in this very turn, of which the file does not know yet.
+    if (engine.model.leases.has(taskId(group.execution, waiting.task))) continue;
     if (waiting.task !== runLast + 1) {
       endRun();
       runFirst = waiting.task;
@@ -146,6 +166,16 @@ function takeTasks(taking: Taking, group: GroupRecord, quota: number): void {
   }
   endRun();
   if (taken > 0) engine.move(group, { from: "queued", to: "running", items: taken });
+}
+
+/** Undefined: another lane's task goes first, or nothing is left. */
+function takeBest(engine: Engine, group: GroupRecord, isBest: () => boolean): WaitingTask | undefined {
+  readRanks(engine.db, group);
+  while (hasWork(group) && isBest()) {
+    const waiting = takeRanked(engine.db, group);
+    if (waiting !== undefined) return waiting;
+  }
+  return undefined;
 }
 
 function leaseTask(taking: Taking, group: GroupRecord, waiting: WaitingTask): void {
@@ -167,6 +197,8 @@ function leaseTask(taking: Taking, group: GroupRecord, waiting: WaitingTask): vo
     session,
     claimedAt: now,
   });
+  const wake = wakeIn(waiting.wake);
+  const parents = parentsOf(waiting, wake);
   const lease: Lease = {
     executionId: group.execution.id,
     task,
@@ -174,24 +206,34 @@ function leaseTask(taking: Taking, group: GroupRecord, waiting: WaitingTask): vo
     spec: group.specKey,
     attempt,
     ...(waiting.input === null ? {} : { input: waiting.input }),
-    ...(waiting.parents === null ? {} : { parents: parentResults(taking, group, waiting.parents) }),
+    ...(parents === undefined ? {} : { parents: parentResults(taking, group, parents) }),
+    ...(waiting.label === null ? {} : { label: waiting.label }),
+    ...(wake === undefined ? {} : { resumed: resumption(wake) }),
   };
   claimed.leases.push(lease);
   taking.room -= textLength(lease);
   engine.journal.tasks(group.execution, { state: "running", entry: task, worker: session.profile.worker });
 }
 
-function textLength({ input, parents }: Lease): number {
-  let length = input?.length ?? 0;
+function textLength({ input, parents, resumed }: Lease): number {
+  let length = (input?.length ?? 0) + (resumed?.state.length ?? 0) + (resumed?.signal?.length ?? 0);
   if (parents !== undefined) for (const result of Object.values(parents)) length += result.length;
   return length;
 }
 
-function parentResults(taking: Taking, group: GroupRecord, parents: string): Record<number, string> {
+/** Its own, and those that it added as it suspended itself; undefined where there are none. */
+function parentsOf({ parents }: WaitingTask, wake: Wake | undefined): number[] | undefined {
+  if (wake === undefined) return parents === null ? undefined : parentsIn(parents);
+  const all = [...parentsIn(parents), ...addedBy(wake)];
+  return all.length === 0 ? undefined : all;
+}
+
+/** Of those that have completed: it may go on without the others. An array's results are read elsewhere. */
+function parentResults(taking: Taking, group: GroupRecord, parents: readonly number[]): Record<number, string> {
   const results: Record<number, string> = {};
-  for (const parent of JSON.parse(parents) as number[]) {
-    const row = taking.engine.db.get("SELECT result FROM tasks WHERE id = ?", taskId(group.execution, parent));
-    results[parent] = (row?.["result"] as string | null | undefined) ?? "null";
+  for (const parent of parents) {
+    const row = taking.engine.db.get("SELECT state, result FROM tasks WHERE id = ?", taskId(group.execution, parent));
+    if (row?.["state"] === COMPLETED) results[parent] = (row["result"] as string | null) ?? "null";
   }
   return results;
 }

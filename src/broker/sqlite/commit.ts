@@ -7,9 +7,10 @@
  */
 import { HoldfastError } from "../../errors/index.ts";
 import type { CommitParams, CompletedChunk, CompletedTask, FailedAttempt, LeaseRef, Outcome } from "../contract.ts";
+import { soundOutcome } from "../sound-outcome.ts";
 import { rememberAttempt } from "./attempts.ts";
 import { commitChunk, failChunk } from "./commit-chunk.ts";
-import { commitTask, failTask } from "./commit-task.ts";
+import { commitTask, failTask, skipTask } from "./commit-task.ts";
 import type { Engine } from "./engine.ts";
 import { giveBack } from "./give-back.ts";
 import {
@@ -19,8 +20,11 @@ import {
   type LeaseRecord,
   RUNNING,
   type SessionRecord,
+  SKIPPED,
   TASK_ID_SPAN,
 } from "./model.ts";
+import { callRescues } from "./rescue.ts";
+import { suspendTask } from "./suspend.ts";
 
 export type Verdict = "accepted" | "refused";
 
@@ -40,6 +44,7 @@ export function commitOutcomes(
   }
   const verdicts = params.outcomes.map((outcome) => commitOutcome(engine, session, outcome));
   engine.endFailed();
+  callRescues(engine);
   return { session, verdicts };
 }
 
@@ -53,7 +58,7 @@ function commitOutcome(engine: Engine, session: SessionRecord, outcome: Outcome)
   }
   if (!fits(lease, outcome)) return refuse(engine, outcome.lease);
   engine.model.removeLease(lease);
-  apply(engine, lease, outcome);
+  apply(engine, lease, soundOutcome(outcome));
   return "accepted";
 }
 
@@ -63,6 +68,8 @@ function fits(lease: LeaseRecord, outcome: Outcome): boolean {
   const isInside = (item: number): boolean => item >= lease.start && item < lease.end;
   switch (outcome.kind) {
     case "completed":
+    case "skipped":
+    case "suspended":
       return !isChunk;
     case "chunk":
       return (
@@ -88,6 +95,12 @@ function apply(engine: Engine, lease: LeaseRecord, outcome: Outcome): void {
       rememberAttempt(engine, lease, outcome);
       if (lease.start < 0) failTask(engine, lease, outcome.failure);
       else failChunk(engine, lease, outcome satisfies FailedAttempt);
+      return;
+    case "skipped":
+      skipTask(engine, lease, outcome);
+      return;
+    case "suspended":
+      suspendTask(engine, lease, outcome);
       return;
     case "returned":
       giveBack(engine, lease, "returned");
@@ -116,7 +129,9 @@ function isRepeat(engine: Engine, outcome: Outcome, key: LeaseKey): boolean {
   const token = kind === "returned" ? -Number(ref.token) : Number(ref.token);
   if (typeof key === "number") {
     const state = engine.db.get("SELECT state FROM tasks WHERE id = ? AND token = ?", key, token)?.["state"];
-    return kind === "completed" ? state === COMPLETED : state !== undefined && state !== RUNNING && state !== COMPLETED;
+    if (kind === "completed") return state === COMPLETED;
+    if (kind === "skipped") return state === SKIPPED;
+    return state !== undefined && state !== RUNNING && state !== COMPLETED;
   }
   const execution = Math.floor(Number(key.slice(0, key.indexOf(":"))) / TASK_ID_SPAN);
   const at = [execution, ref.task, ref.start as number] as const;

@@ -1,8 +1,9 @@
-/** Transitions pause, resume and cancel, of executions and of pools (promise 6). */
+/** Transitions pause, resume and cancel, of executions and of pools, and the limits of pools (promise 6). */
 import { HoldfastError } from "../../errors/index.ts";
-import { ALL_POOLS, type Pause, type SteerParams, type SteerPoolParams } from "../contract.ts";
+import { ALL_POOLS, type LimitPoolParams, type Pause, type SteerParams, type SteerPoolParams } from "../contract.ts";
 import type { Engine } from "./engine.ts";
 import { offer } from "./lanes.ts";
+import { chooseActive } from "./model.ts";
 
 export function pause(engine: Engine, { executionId, by }: SteerParams): void {
   const execution = engine.liveExecution(executionId);
@@ -53,6 +54,21 @@ function setPoolPause(engine: Engine, name: string, pause: Pause | undefined): v
     pause === undefined ? 0 : 1,
     pause?.by ?? null,
     pause?.at ?? null,
+  );
+}
+
+/** Those of its workers that come to be within the limit, and wait, are served in the same transaction. */
+export function limitPool(engine: Engine, { pool: name, min, max }: LimitPoolParams): void {
+  const pool = engine.model.pool(name);
+  pool.min = min;
+  pool.max = max;
+  chooseActive(pool);
+  engine.db.run(
+    `INSERT INTO pools (name, paused, min_workers, max_workers) VALUES (?, 0, ?, ?)
+     ON CONFLICT (name) DO UPDATE SET min_workers = excluded.min_workers, max_workers = excluded.max_workers`,
+    name,
+    min,
+    max ?? null,
   );
 }
 

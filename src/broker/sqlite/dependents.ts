@@ -1,4 +1,10 @@
-/** What a task's end means for the tasks that wait for it. In the same transaction as the end itself. */
+/**
+ * What a task's end means for the tasks that wait for it. In the same transaction as the end itself.
+ *
+ * `waiting_on` of a blocked task counts all that must come before it is ready: parents that have not
+ * completed, one more while it is held, one more while it waits for a signal without a timeout, and
+ * RESCUE_GATE until the rest of its execution has failed.
+ */
 import type { Database } from "./database.ts";
 import type { Engine } from "./engine.ts";
 import { splitTaskId } from "./journal.ts";
@@ -12,32 +18,55 @@ import {
   groupOf,
   type ItemCounts,
   QUEUED,
+  SCHEDULED,
   SKIPPED,
   TASK_ID_SPAN,
   taskId,
 } from "./model.ts";
+import { AWAKE } from "./wake.ts";
+
+/** More than all else that a task may wait for. */
+export const RESCUE_GATE = 2 ** 40;
 
 /** The task has completed: children whose last parent it was are queued. */
 export function releaseDependents(engine: Engine, execution: ExecutionRecord, task: number): void {
-  for (const child of childrenOf(engine.db, execution, task)) {
-    const row = engine.db.get(
-      "UPDATE tasks SET waiting_on = waiting_on - 1 WHERE id = ? AND state = ? RETURNING waiting_on",
-      taskId(execution, child),
-      BLOCKED,
-    );
-    if (row === undefined || Number(row["waiting_on"]) > 0) continue;
-    const group = groupOf(execution, child);
-    if (group === undefined) continue;
-    engine.db.run("UPDATE tasks SET state = ? WHERE id = ?", QUEUED, taskId(execution, child));
-    // A delayed group falls due as a whole (see timers.ts).
-    if (group.notBefore !== undefined) {
-      engine.move(group, { from: "blocked", to: "scheduled" });
-      continue;
-    }
-    engine.move(group, { from: "blocked", to: "queued" });
-    engine.journal.tasks(execution, { state: "queued", entry: child, reason: "released" });
-    offerTask(group, child, engine.now);
+  for (const child of childrenOf(engine.db, execution, task))
+    arrive(engine, execution, { task: child, reason: "released" });
+}
+
+interface Arrival {
+  readonly task: number;
+  readonly reason: string;
+}
+
+/** One of the things that a blocked task waits for has come. Whether it was the last: the task is ready then, or scheduled for what is left of its time. */
+export function arrive(engine: Engine, execution: ExecutionRecord, { task, reason }: Arrival): boolean {
+  const id = taskId(execution, task);
+  const row = engine.db.get(
+    `UPDATE tasks SET waiting_on = waiting_on - 1 WHERE id = ? AND state = ${BLOCKED}
+     RETURNING waiting_on, not_before, wake IS NOT NULL AS suspended`,
+    id,
+  );
+  const group = groupOf(execution, task);
+  if (row === undefined || group === undefined || Number(row["waiting_on"]) > 0) return false;
+  if (row["not_before"] !== null) {
+    engine.db.run(`UPDATE tasks SET state = ${SCHEDULED} WHERE id = ?`, id);
+    engine.move(group, { from: "blocked", to: "scheduled" });
+    engine.journal.tasks(execution, { state: "scheduled", entry: task, reason });
+    return true;
   }
+  if (row["suspended"] === 1) engine.db.run(`UPDATE tasks SET state = ${QUEUED}, wake = ${AWAKE} WHERE id = ?`, id);
+  else engine.db.run(`UPDATE tasks SET state = ${QUEUED} WHERE id = ?`, id);
+  // A delayed group falls due as a whole (see timers.ts).
+  if (group.notBefore !== undefined) {
+    engine.move(group, { from: "blocked", to: "scheduled" });
+    engine.journal.tasks(execution, { state: "scheduled", entry: task, reason });
+    return true;
+  }
+  engine.move(group, { from: "blocked", to: "queued" });
+  engine.journal.tasks(execution, { state: "queued", entry: task, reason });
+  offerTask(group, task, engine.now);
+  return true;
 }
 
 /** The task will never complete: everything that waits for it, directly or not, is skipped. */
@@ -85,6 +114,37 @@ export function childrenOf(db: Database, family: Family, task: number): number[]
     .map((row) => splitTaskId(Number(row["child"])).task);
 }
 
+/**
+ * The seeds and all that come after them, each after all of its parents among them. `follows`: whether
+ * a task that comes after one of them counts, and leads further; default: all do.
+ */
+export function descendants(
+  db: Database,
+  family: Family,
+  { seeds, follows = () => true }: { readonly seeds: readonly number[]; readonly follows?: (task: number) => boolean },
+): number[] {
+  const children = new Map<number, readonly number[]>();
+  const parentsLeft = new Map<number, number>(seeds.map((seed) => [seed, 0]));
+  const found = [...seeds];
+  for (let task = found.pop(); task !== undefined; task = found.pop()) {
+    const next = childrenOf(db, family, task).filter((child) => parentsLeft.has(child) || follows(child));
+    children.set(task, next);
+    for (const child of next) {
+      if (!parentsLeft.has(child)) found.push(child);
+      parentsLeft.set(child, (parentsLeft.get(child) ?? 0) + 1);
+    }
+  }
+  const ordered = [...parentsLeft].flatMap(([task, left]) => (left === 0 ? [task] : []));
+  for (const task of ordered) {
+    for (const child of children.get(task) ?? []) {
+      const left = (parentsLeft.get(child) ?? 0) - 1;
+      parentsLeft.set(child, left);
+      if (left === 0) ordered.push(child);
+    }
+  }
+  return ordered;
+}
+
 export type ParentState = "open" | "completed" | "dead";
 
 /** What a task means to those that wait for it. */
@@ -95,8 +155,9 @@ export function parentState(db: Database, family: Family, parent: number): Paren
     if (counts.queued + counts.running + counts.scheduled > 0) return "open";
     return counts.failed === 0 ? "completed" : "dead";
   }
-  const state = db.get("SELECT state FROM tasks WHERE id = ?", family.no * TASK_ID_SPAN + parent)?.["state"];
-  if (state === COMPLETED) return "completed";
+  const row = db.get("SELECT state, passes FROM tasks WHERE id = ?", family.no * TASK_ID_SPAN + parent);
+  const state = row?.["state"];
+  if (state === COMPLETED || row?.["passes"] === 1) return "completed";
   return state === FAILED || state === SKIPPED ? "dead" : "open";
 }
 

@@ -12,12 +12,15 @@ import type { BrokerSettings } from "../settings.ts";
 import type { Database } from "./database.ts";
 import { Journal } from "./journal.ts";
 import {
+  type ExecutionCounts,
   type ExecutionRecord,
   FAILED,
+  failuresOf,
   type GroupRecord,
   groupDepth,
   type ItemCounts,
   type LeaseRecord,
+  leftOf,
   Model,
   moveInPool,
   type PoolRecord,
@@ -174,13 +177,18 @@ export class Engine {
     else this.db.run("DELETE FROM verifications WHERE execution = ?", execution);
   }
 
+  /** Executions that changed in the transaction under way and have not ended. */
+  get touched(): Iterable<ExecutionRecord> {
+    return this.#touched;
+  }
+
   /** Ends executions that have reached their `maxFailures`, before more of them is claimed. */
   endFailed(): void {
     for (const execution of this.#touched) if (hasFailed(execution)) this.#endFailed(execution);
   }
 
   #endFailed(execution: ExecutionRecord): void {
-    this.end(execution, "failed", `${execution.counts.failed} dead letters`);
+    this.end(execution, "failed", `${failuresOf(execution.counts)} dead letters`);
   }
 
   /** Ends what has ended and writes every row that changed; the last act of a transaction. */
@@ -198,7 +206,7 @@ export class Engine {
       this.#endFailed(execution);
       return;
     }
-    if (execution.open || counts.queued + counts.running + counts.scheduled + counts.blocked > 0) return;
+    if (execution.open || leftOf(counts) > 0) return;
     if ((execution.verification?.pending ?? 0) > 0) return;
     this.end(execution, endOf(counts));
   }
@@ -230,11 +238,14 @@ export class Engine {
 
   #writeGroup(group: GroupRecord): void {
     this.db.run(
-      "UPDATE groups SET cursor = ?, average_item_ms = ?, counters = ?, not_before = ? WHERE execution = ? AND no = ?",
+      `UPDATE groups SET cursor = ?, average_item_ms = ?, counters = ?, not_before = ?, linked = ?, ranked = ?
+       WHERE execution = ? AND no = ?`,
       group.array?.cursor ?? 0,
       group.array?.averageItemMs ?? null,
       JSON.stringify(group.counts),
       group.notBefore ?? null,
+      group.linked ? 1 : 0,
+      group.ranked === undefined ? 0 : 1,
       group.execution.no,
       group.no,
     );
@@ -260,7 +271,7 @@ export class Engine {
 }
 
 function hasFailed({ maxFailures, counts }: ExecutionRecord): boolean {
-  const failed = counts.failed - counts.forgiven;
+  const failed = failuresOf(counts) - counts.forgiven;
   return maxFailures !== undefined && failed > 0 && failed >= maxFailures;
 }
 
@@ -268,8 +279,8 @@ function hasFailed({ maxFailures, counts }: ExecutionRecord): boolean {
  * How an execution ends when nothing is left to do. What was skipped without any failure was removed, or came
  * after what was: a person wanted it so.
  */
-export function endOf(counts: ItemCounts): "completed" | "failed" {
-  return counts.failed > 0 ? "failed" : "completed";
+export function endOf(counts: Pick<ExecutionCounts, "failed" | "borne">): "completed" | "failed" {
+  return failuresOf(counts) > 0 ? "failed" : "completed";
 }
 
 export function leaseRef(lease: LeaseRecord): LeaseRef {

@@ -7,7 +7,8 @@ import type { Row } from "./database.ts";
 import { parentsIn } from "./dependents.ts";
 import type { Engine } from "./engine.ts";
 import { COMPLETED, type ExecutionRecord, groupOf, type GroupRecord, QUEUED, TASK_ID_SPAN, taskId } from "./model.ts";
-import { executionRow, executionView, groupSpec, listTasks } from "./views.ts";
+import { executionRow, executionView, groupSpec, listTasks, optional } from "./views.ts";
+import { addedBy, wakeIn } from "./wake.ts";
 import { poolNamed } from "./worker-views.ts";
 
 /** Tasks of its own group that are counted one by one; beyond, `ahead` is that much at least. */
@@ -25,10 +26,11 @@ export function explainTask(engine: Engine, { executionId, task: number }: Place
   if (task === undefined || group === undefined)
     throw new HoldfastError("TASK_UNKNOWN", { execution: executionId, task: number });
   const { name, state, priority, paused } = executionView(row);
-  const waitsFor = openParents(engine, Number(row["no"]), number);
+  const { requires, retry, when } = groupSpec(group);
+  // What starts when the rest has failed waits for no task by name.
+  const waitsFor = when === "failed" ? [] : openParents(engine, Number(row["no"]), task);
   const notBefore = isExecutionEnded(state) ? undefined : startOf(engine, { task, group, no: Number(row["no"]) });
   const runningSince = claimedAt(engine, Number(row["no"]), task);
-  const { requires, retry } = groupSpec(group);
   return {
     task,
     execution: { executionId, name, state, priority, ...(paused === undefined ? {} : { paused }) },
@@ -36,7 +38,9 @@ export function explainTask(engine: Engine, { executionId, task: number }: Place
     pool: poolNamed(engine, task.pool),
     waitsFor: waitsFor.slice(0, MAX_PARENTS_TOLD).flatMap((parent) => {
       const view = viewOf(engine, { executionId, task: parent });
-      return view === undefined ? [] : [{ task: parent, name: view.name, state: view.state }];
+      return view === undefined
+        ? []
+        : [{ task: parent, name: view.name, state: view.state, ...optional("label", view.label) }];
     }),
     waitsForCount: waitsFor.length,
     ahead: aheadOf(engine, task),
@@ -62,15 +66,16 @@ function groupRow(engine: Engine, no: number, task: number): Row | undefined {
   return engine.db.get("SELECT * FROM groups WHERE execution = ? AND first <= ? ORDER BY no DESC LIMIT 1", no, task);
 }
 
-/** Parents that have not completed, in order. */
-function openParents({ db }: Engine, no: number, task: number): number[] {
+/** Parents that have not completed, nor let it go without, in order; those that it has added as long as it waits for them. */
+function openParents({ db }: Engine, no: number, { task, suspended }: TaskView): number[] {
   const base = no * TASK_ID_SPAN;
-  const parents = parentsIn(db.get("SELECT parents FROM tasks WHERE id = ?", base + task)?.["parents"]);
+  const row = db.get("SELECT parents, wake FROM tasks WHERE id = ?", base + task);
+  const parents = [...parentsIn(row?.["parents"]), ...(suspended === undefined ? [] : addedBy(wakeIn(row?.["wake"])))];
   if (parents.length === 0) return [];
   const completed = new Set<number>();
   const text = JSON.stringify(parents);
   for (const row of db.all(
-    "SELECT id FROM tasks WHERE state = ? AND id IN (SELECT value + ? FROM json_each(?))",
+    "SELECT id FROM tasks WHERE (state = ? OR passes = 1) AND id IN (SELECT value + ? FROM json_each(?))",
     COMPLETED,
     base,
     text,
@@ -124,6 +129,8 @@ function aheadOf(engine: Engine, { executionId, task, state, items }: TaskView):
 
 function aheadInOwn(engine: Engine, group: GroupRecord, task: number): number {
   const { execution } = group;
+  if (execution.groups.some(({ ranked, pool }) => ranked !== undefined && pool === group.pool))
+    return aheadByRank(engine, group, task);
   const before = queuedIn(execution, group, group.no);
   if (group.array !== undefined) return before;
   const row = engine.db.get(
@@ -134,6 +141,31 @@ function aheadInOwn(engine: Engine, group: GroupRecord, task: number): number {
     MOST_COUNTED,
   );
   return before + Number(row?.["n"] ?? 0);
+}
+
+/** Those of its pool with a higher rank, and those with the same and a lower number; an array's items have none. */
+function aheadByRank({ db }: Engine, { execution, pool, array }: GroupRecord, task: number): number {
+  const base = taskId(execution, 0);
+  const rank =
+    array === undefined ? Number(db.get("SELECT rank FROM tasks WHERE id = ?", base + task)?.["rank"] ?? 0) : 0;
+  let ahead = 0;
+  for (const other of execution.groups) {
+    if (other.pool !== pool || other.counts.queued === 0) continue;
+    if (other.array !== undefined) {
+      if (rank === 0 && other.first < task) ahead += other.counts.queued;
+      continue;
+    }
+    const row = db.get(
+      `SELECT count(*) AS n FROM (SELECT 1 FROM tasks
+         WHERE id >= ?1 AND id < ?2 AND state = ${QUEUED} AND (rank > ?3 OR (rank = ?3 AND id < ?4)) LIMIT ${MOST_COUNTED})`,
+      base + other.first,
+      base + other.first + other.count,
+      rank,
+      base + task,
+    );
+    ahead += Number(row?.["n"] ?? 0);
+  }
+  return ahead;
 }
 
 /** Ready items of the execution in the group's pool, in groups numbered below `end`. */

@@ -11,7 +11,7 @@ import { endArray } from "./commit-chunk.ts";
 import { buryTask } from "./commit-task.ts";
 import type { Engine } from "./engine.ts";
 import { offerTask } from "./lanes.ts";
-import { type LeaseRecord, QUEUED, taskId } from "./model.ts";
+import { BLOCKED, type LeaseRecord, QUEUED, taskId } from "./model.ts";
 import { buryRange, requeueRange } from "./ranges.ts";
 import { requeueReplica } from "./verification.ts";
 
@@ -40,18 +40,19 @@ function giveBackTask(engine: Engine, lease: LeaseRecord, isLost: boolean): void
     buryTask(engine, lease, { failure: poison(losses), failures: lease.failures, losses, keepToken: false });
     return;
   }
-  engine.db.run(
-    "UPDATE tasks SET state = ?, losses = ?, attempt = ?, token = iif(?, NULL, -token), at = ? WHERE id = ?",
-    QUEUED,
+  const row = engine.db.get(
+    `UPDATE tasks SET state = iif(held, ${BLOCKED}, ${QUEUED}), losses = ?, attempt = ?, token = iif(?, NULL, -token),
+       at = ? WHERE id = ? RETURNING held`,
     losses,
     isLost ? lease.attempt : lease.attempt - 1,
     isLost ? 1 : 0,
     engine.now,
     taskId(group.execution, task),
   );
-  engine.move(group, { from: "running", to: "queued" });
-  engine.journal.tasks(group.execution, { state: "queued", entry: task, reason: isLost ? "lost" : "returned" });
-  offerTask(group, task, engine.now);
+  const state = row?.["held"] === 1 ? "blocked" : "queued";
+  engine.move(group, { from: "running", to: state });
+  engine.journal.tasks(group.execution, { state, entry: task, reason: isLost ? "lost" : "returned" });
+  if (state === "queued") offerTask(group, task, engine.now);
 }
 
 function giveBackChunk(engine: Engine, lease: LeaseRecord, isLost: boolean): void {

@@ -4,7 +4,13 @@
  * Separate tasks are read from the file a page at a time, in order; those that come back after their
  * number was passed wait in a small heap. An array needs its cursor and the ranges that came back.
  * So memory holds a page per group and what is in flight, however many tasks wait.
+ *
+ * Where tasks have ranks, all that are ready stand in a heap, number and rank of each. What it says of
+ * a task is checked against the file when it is taken: a task that was removed, held or ranked anew
+ * since is passed over there, and nobody need look for it before.
  */
+import type { RankedTask } from "../../core/ready-queue.ts";
+import { Heap } from "../../util/heap.ts";
 import { type Database, type Row } from "./database.ts";
 import { type GroupRecord, QUEUED, taskId, type WaitingRange, type WaitingTask } from "./model.ts";
 
@@ -17,6 +23,7 @@ const PAGE_TEXT = 4_194_304;
 export function hasWork(group: GroupRecord): boolean {
   const { array } = group;
   if (array !== undefined) return group.ranges.size > 0 || array.cursor < array.length;
+  if (group.ranked !== undefined && group.ranked.size > 0) return true;
   return group.again.size > 0 || group.pageAt < group.page.length || group.nextToRead < group.first + group.count;
 }
 
@@ -35,7 +42,61 @@ export function rewind(group: GroupRecord, now: number): void {
   group.page = [];
   group.pageAt = 0;
   while (group.again.pop() !== undefined);
+  if (group.ranked !== undefined) group.ranked = rankedTasks();
   offer(group, now);
+}
+
+export function rankedTasks(): Heap<RankedTask> {
+  return new Heap<RankedTask>(
+    ({ rank }) => -rank,
+    ({ task }) => task,
+  );
+}
+
+/** From now on tasks of the group go by their ranks, which are in the file. */
+export function startRanking(group: GroupRecord, now: number): void {
+  if (group.ranked !== undefined) return;
+  group.ranked = rankedTasks();
+  group.dirty = true;
+  // Its place is another one among the lanes of its execution.
+  group.pool.ready.remove(group);
+  rewind(group, now);
+}
+
+/**
+ * What decides when the group's turn comes among those of its execution. What was not read yet may be
+ * anything, and is looked at first.
+ */
+export function bestOf(group: GroupRecord): RankedTask | undefined {
+  if (group.ranked === undefined) return { task: group.first, rank: 0 };
+  if (isUnread(group)) return { task: group.first, rank: Infinity };
+  return group.ranked.peek();
+}
+
+function isUnread(group: GroupRecord): boolean {
+  return group.again.size > 0 || group.nextToRead < group.first + group.count;
+}
+
+/** Brings the heap of a ranked group up to date. */
+export function readRanks(db: Database, group: GroupRecord): void {
+  const { ranked, execution } = group;
+  if (ranked === undefined) return;
+  const end = group.first + group.count;
+  const base = taskId(execution, 0);
+  if (group.nextToRead < end) {
+    const rows = db.all(
+      "SELECT id, rank FROM tasks WHERE id >= ? AND id < ? AND state = ?",
+      base + group.nextToRead,
+      base + end,
+      QUEUED,
+    );
+    for (const row of rows) ranked.push({ task: Number(row["id"]) - base, rank: Number(row["rank"]) });
+    group.nextToRead = end;
+  }
+  for (let task = group.again.pop(); task !== undefined; task = group.again.pop()) {
+    const row = db.get("SELECT rank FROM tasks WHERE id = ?", base + task);
+    ranked.push({ task, rank: Number(row?.["rank"] ?? 0) });
+  }
 }
 
 /** Tasks that are not queued in the file any more are not handed out. */
@@ -55,15 +116,30 @@ export function offerRange(group: GroupRecord, range: WaitingRange, now: number)
   offer(group, now);
 }
 
+/** The best of the heap if it is ready as it says; undefined when it is not, or nothing is left. */
+export function takeRanked(db: Database, group: GroupRecord): WaitingTask | undefined {
+  const next = group.ranked?.pop();
+  if (next === undefined) return undefined;
+  const row = db.get(
+    `SELECT id, attempt, failures, losses, input, parents, label, wake FROM tasks
+     WHERE id = ? AND state = ? AND rank = ?`,
+    taskId(group.execution, next.task),
+    QUEUED,
+    next.rank,
+  );
+  return row === undefined ? undefined : waitingTask(row, next.task);
+}
+
 /** Next ready task in order of number, or undefined when none is ready. */
 export function takeTask(db: Database, group: GroupRecord): WaitingTask | undefined {
   if (group.pageAt >= group.page.length) readPage(db, group);
   const read = group.page[group.pageAt];
   const again = group.again.peek();
   if (again !== undefined && (read === undefined || again < read.task)) {
-    group.again.pop();
+    // One that was held and let go since may stand there twice.
+    while (group.again.peek() === again) group.again.pop();
     const row = db.get(
-      "SELECT id, attempt, failures, losses, input, parents FROM tasks WHERE id = ? AND state = ?",
+      "SELECT id, attempt, failures, losses, input, parents, label, wake FROM tasks WHERE id = ? AND state = ?",
       taskId(group.execution, again),
       QUEUED,
     );
@@ -78,7 +154,7 @@ function readPage(db: Database, group: GroupRecord): void {
   if (group.nextToRead >= end) return;
   const base = taskId(group.execution, 0);
   const rows = db.all(
-    `SELECT id, attempt, failures, losses, input, parents FROM tasks
+    `SELECT id, attempt, failures, losses, input, parents, label, wake FROM tasks
      WHERE id >= ? AND id < ? AND state = ? ORDER BY id LIMIT ?`,
     base + group.nextToRead,
     base + end,
@@ -107,5 +183,7 @@ function waitingTask(row: Row, task: number): WaitingTask {
     losses: Number(row["losses"]),
     input: row["input"] as string | null,
     parents: row["parents"] as string | null,
+    label: row["label"] as string | null,
+    wake: row["wake"] as string | null,
   };
 }

@@ -43,6 +43,8 @@ function loadPools(engine: Engine): void {
     }
     const pool = engine.model.pool(String(row["name"]));
     pool.pause = pause;
+    pool.min = Number(row["min_workers"]);
+    pool.max = optionalNumber(row["max_workers"]);
     pool.items.completed = Number(row["completed"]);
     pool.items.failed = Number(row["failed"]);
   }
@@ -55,7 +57,7 @@ export function pauseOf(row: Row): Pause {
 }
 
 function loadSessions(engine: Engine, seen: ReadonlyMap<string, number>): void {
-  for (const row of engine.db.all("SELECT * FROM sessions WHERE state IN ('live', 'draining')")) {
+  for (const row of engine.db.all("SELECT * FROM sessions WHERE state IN ('live', 'draining') ORDER BY no")) {
     const id = String(row["id"]);
     const session = newSession({
       no: Number(row["no"]),
@@ -96,6 +98,8 @@ export function loadExecution(engine: Engine, row: Row): ExecutionRecord {
     verification: optionalJson(row["verification"]) as ExecutionRecord["verification"],
     counts: { ...noCounts(), ...(JSON.parse(String(row["counters"])) as ExecutionRecord["counts"]) },
     groups: [],
+    rescues: [],
+    signals: undefined,
     attemptsNoted: 0,
     dirty: false,
   };
@@ -119,6 +123,7 @@ function loadGroup(engine: Engine, execution: ExecutionRecord, row: Row): void {
     count: Number(row["count"]),
     spec,
     linked: row["linked"] === 1,
+    ranked: row["ranked"] === 1,
     pool: engine.model.pool(spec.pool),
     notBefore: optionalNumber(row["not_before"]),
     source: optionalText(row["source"]),
@@ -129,6 +134,7 @@ function loadGroup(engine: Engine, execution: ExecutionRecord, row: Row): void {
     counts: { ...noItems(), ...(JSON.parse(String(row["counters"])) as GroupRecord["counts"]) },
   });
   execution.groups.push(group);
+  if (spec.when === "failed") execution.rescues.push(group);
   engine.model.addGroup(group);
   if (array === undefined && group.counts.running > 0) loadRunningTasks(engine, group);
 }

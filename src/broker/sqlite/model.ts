@@ -7,7 +7,7 @@
  */
 import type { ChunkPlan } from "../../core/chunking.ts";
 import type { Failure } from "../../core/failure.ts";
-import type { ReadyLane } from "../../core/ready-queue.ts";
+import type { RankedTask, ReadyLane } from "../../core/ready-queue.ts";
 import { ReadyQueue } from "../../core/ready-queue.ts";
 import type { ExecutionState, TaskState } from "../../core/states.ts";
 import type {
@@ -59,10 +59,22 @@ export interface ExecutionCounts extends ItemCounts {
   refused: number;
   /** Dead letters that `maxFailures` does not count: they stayed when the execution was run again. */
   forgiven: number;
+  /** Dead letters that count nowhere: their group goes on without them (`onFailure: "continue"`). */
+  borne: number;
 }
 
 export function noCounts(): ExecutionCounts {
-  return { ...noItems(), lost: 0, retries: 0, refused: 0, forgiven: 0 };
+  return { ...noItems(), lost: 0, retries: 0, refused: 0, forgiven: 0, borne: 0 };
+}
+
+/** Items that have not ended. */
+export function leftOf({ queued, running, scheduled, blocked }: ItemCounts): number {
+  return queued + running + scheduled + blocked;
+}
+
+/** Failures that count against the execution. */
+export function failuresOf({ failed, borne }: Pick<ExecutionCounts, "failed" | "borne">): number {
+  return failed - borne;
 }
 
 export interface ExecutionRecord {
@@ -90,6 +102,10 @@ export interface ExecutionRecord {
   verification: VerificationReport | undefined;
   readonly counts: ExecutionCounts;
   readonly groups: GroupRecord[];
+  /** Those of its groups that start when the rest has failed (rescue.ts). */
+  readonly rescues: GroupRecord[];
+  /** Signals that it was given; absent until somebody asks. */
+  signals: number | undefined;
   /** Attempts remembered since the file was opened; prunes now and then. */
   attemptsNoted: number;
   dirty: boolean;
@@ -115,6 +131,9 @@ export interface WaitingTask {
   readonly losses: number;
   readonly input: string | null;
   readonly parents: string | null;
+  readonly label: string | null;
+  /** JSON of its suspension (wake.ts). */
+  readonly wake: string | null;
 }
 
 /** A range handed back, due again after a failure, or split off one. */
@@ -139,10 +158,12 @@ export interface GroupRecord extends ReadyLane {
   readonly source: string | undefined;
   /** Key of its LeaseSpec in replies. */
   readonly specKey: string;
-  readonly linked: boolean;
+  linked: boolean;
   readonly pool: PoolRecord;
   readonly array: ArrayState | undefined;
   readonly counts: ItemCounts;
+  /** Where some of its tasks have ranks: what is ready, as far as it was read. */
+  ranked: Heap<RankedTask> | undefined;
   notBefore: number | undefined;
   /** Separate tasks: the first that was never read ahead; everything ready below it is in `page` or `again`. */
   nextToRead: number;
@@ -203,9 +224,14 @@ export interface PoolRecord {
   depth: number;
   /** Items by state of live executions; those that ended so, since the file was made. */
   readonly items: ItemCounts;
-  /** Live sessions that serve it, and their slots. */
-  sessions: number;
+  /** Live sessions that serve it, in the order in which they came, and their slots. */
+  readonly sessions: Set<SessionRecord>;
   slots: number;
+  /** Workers that it should have, and the most that get its work. */
+  min: number;
+  max: number | undefined;
+  /** With a `max`: those that get its work; the others stand by. */
+  active: ReadonlySet<SessionRecord>;
 }
 
 /** States of items that their pool counts only as long as they are in them. */
@@ -260,8 +286,11 @@ export class Model {
         replicas: new Set(),
         depth: 0,
         items: noItems(),
-        sessions: 0,
+        sessions: new Set(),
         slots: 0,
+        min: 0,
+        max: undefined,
+        active: new Set(),
       };
       this.pools.set(name, pool);
     }
@@ -280,17 +309,21 @@ export class Model {
     this.#serve(session, -1);
   }
 
-  #serve({ profile }: SessionRecord, sign: 1 | -1): void {
+  #serve(session: SessionRecord, sign: 1 | -1): void {
+    const { profile } = session;
     for (const name of new Set(profile.pools)) {
       const pool = this.pool(name);
-      pool.sessions += sign;
+      if (sign === 1) pool.sessions.add(session);
+      else pool.sessions.delete(session);
       pool.slots += sign * profile.slots;
+      chooseActive(pool);
     }
   }
 
-  /** Whether the pool may give out work. */
-  isOpen(pool: PoolRecord): boolean {
-    return this.allPaused === undefined && pool.pause === undefined;
+  /** Whether the pool may give out work to this session. */
+  isOpen(pool: PoolRecord, session: SessionRecord): boolean {
+    if (this.allPaused !== undefined || pool.pause !== undefined) return false;
+    return pool.max === undefined || pool.active.has(session);
   }
 
   addLease(lease: LeaseRecord): void {
@@ -325,6 +358,11 @@ export class Model {
     pool.depth += sign * groupDepth(group);
     for (const state of OPEN_STATES) pool.items[state] += sign * counts[state];
   }
+}
+
+/** Its sessions or its `max` have changed: those that came first get its work. */
+export function chooseActive(pool: PoolRecord): void {
+  if (pool.max !== undefined) pool.active = new Set([...pool.sessions].slice(0, pool.max));
 }
 
 /** Items of a pool leave one state for another. Those that have ended so before stay counted. */

@@ -42,6 +42,10 @@ function purgeExecution(engine: Engine, no: number, limit: number): number {
       "DELETE FROM chunks WHERE (execution, task, start, replica) IN (SELECT execution, task, start, replica FROM chunks WHERE execution = ? LIMIT ?)",
       no,
     ],
+    [
+      "DELETE FROM signals WHERE (execution, name) IN (SELECT execution, name FROM signals WHERE execution = ? LIMIT ?)",
+      no,
+    ],
     ["DELETE FROM attempts WHERE seq IN (SELECT seq FROM attempts WHERE execution = ? LIMIT ?)", no],
     ["DELETE FROM events WHERE cursor IN (SELECT cursor FROM events WHERE execution = ? LIMIT ?)", no],
     ["DELETE FROM groups WHERE (execution, no) IN (SELECT execution, no FROM groups WHERE execution = ? LIMIT ?)", no],

@@ -1,6 +1,6 @@
 /** Makes records of memory, for new rows (submit.ts) and for stored ones (load.ts). */
 import { Heap } from "../../util/heap.ts";
-import { FIRST_PAGE_TASKS } from "./lanes.ts";
+import { bestOf, FIRST_PAGE_TASKS, rankedTasks } from "./lanes.ts";
 import type {
   ArrayState,
   ExecutionRecord,
@@ -18,6 +18,7 @@ export interface GroupFields {
   readonly count: number;
   readonly spec: GroupSpec;
   readonly linked: boolean;
+  readonly ranked: boolean;
   readonly pool: PoolRecord;
   readonly notBefore: number | undefined;
   readonly source: string | undefined;
@@ -26,9 +27,17 @@ export interface GroupFields {
 }
 
 export function newGroup(fields: GroupFields): GroupRecord {
-  const { execution, no, first, spec } = fields;
-  return {
-    ...fields,
+  const { execution, no, first, spec, ranked, ...others } = fields;
+  const group: GroupRecord = {
+    ...others,
+    execution,
+    no,
+    first,
+    spec,
+    ranked: ranked ? rankedTasks() : undefined,
+    get best() {
+      return bestOf(group);
+    },
     executionKey: execution.no,
     priority: execution.priority,
     requires: [...spec.requires].sort(),
@@ -41,4 +50,5 @@ export function newGroup(fields: GroupFields): GroupRecord {
     ranges: new Heap<WaitingRange>((range) => range.start),
     dirty: false,
   };
+  return group;
 }

@@ -9,8 +9,23 @@ import type { Row } from "./database.ts";
 import type { Family, FamilyGroup } from "./dependents.ts";
 import { queueDropped } from "./dropped-ranges.ts";
 import type { Engine } from "./engine.ts";
+import type { EventEntry } from "./journal.ts";
 import { loadExecution } from "./load.ts";
-import { type ExecutionRecord, groupOf, noItems, QUEUED, RUNNING, SCHEDULED, TASK_ID_SPAN } from "./model.ts";
+import {
+  BLOCKED,
+  type ExecutionRecord,
+  failuresOf,
+  groupOf,
+  type GroupSpec,
+  noItems,
+  QUEUED,
+  RUNNING,
+  SCHEDULED,
+  TASK_ID_SPAN,
+} from "./model.ts";
+import { awaitRescue } from "./rescue.ts";
+import { groupSpec } from "./views.ts";
+import { AWAKE, IS_ASLEEP } from "./wake.ts";
 
 /** An execution that may be run again, in part: one of memory, or the row of one that has ended. */
 export interface Replayable {
@@ -41,13 +56,15 @@ function isOver(engine: Engine, row: Row): boolean {
 /** A task group as the file or memory has it. */
 export interface GroupFacts extends FamilyGroup {
   readonly pool: string;
+  /** Starts when the rest has failed. */
+  readonly isRescue: boolean;
 }
 
 export function familyOf(
   engine: Engine,
   { no, live }: Replayable,
 ): Family & { readonly groups: readonly GroupFacts[] } {
-  if (live !== undefined) return { no, groups: live.groups.map((group) => ({ ...group, pool: group.spec.pool })) };
+  if (live !== undefined) return { no, groups: live.groups.map((group) => ({ ...group, ...specFacts(group.spec) })) };
   const rows = engine.db.all("SELECT * FROM groups WHERE execution = ? ORDER BY no", no);
   const groups = rows.map((row) => ({
     first: Number(row["first"]),
@@ -55,13 +72,17 @@ export function familyOf(
     linked: row["linked"] === 1,
     array: row["array"] ?? undefined,
     counts: { ...noItems(), ...(JSON.parse(String(row["counters"])) as Partial<GroupFacts["counts"]>) },
-    pool: (JSON.parse(String(row["spec"])) as { readonly pool: string }).pool,
+    ...specFacts(groupSpec(row)),
   }));
   return { no, groups };
 }
 
-/** The execution in memory, running if it had ended. */
-export function reopen(engine: Engine, { live, row }: Replayable): ExecutionRecord {
+function specFacts({ pool, when }: GroupSpec): Pick<GroupFacts, "pool" | "isRescue"> {
+  return { pool, isRescue: when === "failed" };
+}
+
+/** The execution in memory, running if it had ended. `reason`: why tasks wait again. */
+export function reopen(engine: Engine, { live, row }: Replayable, reason: "replayed" | "rerun"): ExecutionRecord {
   if (live !== undefined) return live;
   const interrupted = queueInterrupted(engine, Number(row["no"]));
   const execution = loadExecution(engine, row);
@@ -74,31 +95,65 @@ export function reopen(engine: Engine, { live, row }: Replayable): ExecutionReco
   engine.changeState(execution, "running");
   for (const group of execution.groups) {
     queueDropped(engine, group);
+    if (group.array === undefined) continue;
     engine.move(group, { from: "running", to: "queued", items: group.counts.running });
     if (group.notBefore === undefined)
       engine.move(group, { from: "scheduled", to: "queued", items: group.counts.scheduled });
   }
-  for (const entry of interrupted) {
-    const task = typeof entry === "number" ? entry : entry[0];
-    if (groupOf(execution, task) !== undefined)
-      engine.journal.tasks(execution, { state: "queued", entry, reason: "reopened" });
-  }
+  awaitRescue(engine, execution, reason);
+  for (const one of interrupted) tellInterrupted(engine, execution, one);
   return execution;
 }
 
-/** What ran or backed off at the end is queued in the file; its late outcomes do not count. */
-function queueInterrupted(engine: Engine, no: number): (number | [number, number, number])[] {
+function tellInterrupted(engine: Engine, execution: ExecutionRecord, { entry, was, held }: Interrupted): void {
+  const group = groupOf(execution, typeof entry === "number" ? entry : entry[0]);
+  if (group === undefined) return;
+  const state = held ? "blocked" : "queued";
+  // The items of an array were counted together.
+  if (group.array === undefined) engine.move(group, { from: was === RUNNING ? "running" : "scheduled", to: state });
+  engine.journal.tasks(execution, { state, entry, reason: "reopened" });
+}
+
+/** What has suspended itself waits on for its time, unless that was over while the execution had ended. */
+const IS_AWAITED = `state = ${SCHEDULED} AND not_before IS NOT NULL AND wake IS NOT NULL AND ${IS_ASLEEP}`;
+
+interface Interrupted {
+  readonly entry: EventEntry;
+  readonly was: number;
+  readonly held: boolean;
+}
+
+/** What ran or backed off at the end is queued in the file, or blocked if it is held; its late outcomes do not count. */
+function queueInterrupted(engine: Engine, no: number): Interrupted[] {
   const { db, now } = engine;
   const [from, to] = [no * TASK_ID_SPAN, (no + 1) * TASK_ID_SPAN];
   const which = `state IN (${RUNNING}, ${SCHEDULED})`;
-  const tasks = db.all(`SELECT id FROM tasks WHERE id >= ? AND id < ? AND ${which} ORDER BY id`, from, to);
-  const ranges = db.all(`SELECT task, start, end FROM chunks WHERE execution = ? AND ${which}`, no);
-  const change = `state = ${QUEUED}, token = NULL, session = NULL, not_before = NULL, at = ?`;
-  db.run(`UPDATE tasks SET ${change} WHERE id >= ? AND id < ? AND ${which}`, now, from, to);
-  db.run(`UPDATE chunks SET ${change} WHERE execution = ? AND ${which}`, now, no);
+  const whichTasks = `${which} AND NOT (${IS_AWAITED})`;
+  const tasks = db.all(
+    `SELECT id, state, held FROM tasks WHERE id >= ? AND id < ? AND ${whichTasks} ORDER BY id`,
+    from,
+    to,
+  );
+  const ranges = db.all(`SELECT task, start, end, state FROM chunks WHERE execution = ? AND ${which}`, no);
+  const change = `token = NULL, session = NULL, not_before = NULL, at = ?`;
+  db.run(
+    `UPDATE tasks SET state = iif(held, ${BLOCKED}, ${QUEUED}), ${change}, awaits = NULL, wake = ${AWAKE} WHERE id >= ? AND id < ? AND ${whichTasks}`,
+    now,
+    from,
+    to,
+  );
+  db.run(`UPDATE chunks SET state = ${QUEUED}, ${change} WHERE execution = ? AND ${which}`, now, no);
   return [
-    ...tasks.map((row) => Number(row["id"]) - from),
-    ...ranges.map((row): [number, number, number] => [Number(row["task"]), Number(row["start"]), Number(row["end"])]),
+    ...tasks.map((row) => ({
+      entry: Number(row["id"]) - from,
+      was: Number(row["state"]),
+      held: row["held"] === 1,
+    })),
+    ...ranges.map((row) => ({
+      entry: [Number(row["task"]), Number(row["start"]), Number(row["end"])] as const,
+      was: Number(row["state"]),
+      held: false,
+    })),
   ];
 }
 
@@ -112,7 +167,8 @@ export function forgive(
   { hadEnded }: { readonly hadEnded: boolean },
 ): void {
   const { counts } = execution;
-  counts.forgiven = hadEnded ? counts.failed : Math.min(counts.forgiven, counts.failed);
-  if (counts.failed === 0) execution.firstFailure = undefined;
+  const failures = failuresOf(counts);
+  counts.forgiven = hadEnded ? failures : Math.min(counts.forgiven, failures);
+  if (failures === 0) execution.firstFailure = undefined;
   engine.touch(execution);
 }

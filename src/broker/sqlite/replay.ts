@@ -5,10 +5,9 @@
  * which dependents wait again, how full it makes the pools), then done, all in one transaction.
  */
 import { HoldfastError } from "../../errors/index.ts";
-import { Heap } from "../../util/heap.ts";
 import type { LetterRef, LettersParams } from "../contract.ts";
 import type { Row } from "./database.ts";
-import { childrenOf, type Family, parentsIn, parentState } from "./dependents.ts";
+import { descendants, type Family, parentsIn, parentState } from "./dependents.ts";
 import type { Engine } from "./engine.ts";
 import { offerRange, rewind } from "./lanes.ts";
 import {
@@ -26,6 +25,7 @@ import {
 import { familyOf, findReplayable, forgive, type GroupFacts, type Replayable, reopen } from "./reopen.ts";
 import { IS_LETTER } from "./schema.ts";
 import { executionRow } from "./views.ts";
+import { addedBy, wakeIn } from "./wake.ts";
 
 /** Dead letters of one execution. */
 interface Letters {
@@ -46,7 +46,7 @@ export function retry(engine: Engine, params: LettersParams): number {
   const family = familyOf(engine, found);
   const waiters = findWaiters(engine, family, letters);
   checkDepth(engine, { found, groups: family.groups, letters, waiters });
-  const execution = reopen(engine, found);
+  const execution = reopen(engine, found, "replayed");
   queueTasks(engine, execution, letters.tasks);
   queueRanges(engine, execution, letters.ranges);
   blockWaiters(engine, execution, waiters);
@@ -115,27 +115,33 @@ function namedLetters({ db }: Engine, no: number, refs: readonly LetterRef[]): L
 }
 
 /**
- * Skipped tasks that come after the letters and are held up by no other dead one, nor removed. A child has a
- * higher number than its parents, so that in ascending order every parent is judged before.
+ * Skipped tasks that come after the letters and are held up by no other dead one, nor removed. What came
+ * after a letter whose failure was borne has been let go and does not wait for it.
  */
 function findWaiters({ db }: Engine, family: Family, letters: Letters): Waiters {
-  const alive = new Set([...letters.tasks, ...letters.ranges.map((row) => Number(row["task"]))]);
-  const waiters = new Map<number, number>();
-  const next = new Heap<number>((task) => task);
-  for (const task of alive) for (const child of childrenOf(db, family, task)) next.push(child);
-  let last = -1;
-  for (let task = next.pop(); task !== undefined; task = next.pop()) {
-    if (task === last) continue;
-    last = task;
-    const row = db.get("SELECT state, parents, removed FROM tasks WHERE id = ?", family.no * TASK_ID_SPAN + task);
-    if (row?.["state"] !== SKIPPED || row["removed"] === 1) continue;
-    const states = parentsIn(row["parents"]).map((parent) =>
-      alive.has(parent) ? "open" : parentState(db, family, parent),
+  const rowOf = (task: number): Row | undefined =>
+    db.get(
+      "SELECT state, parents, removed, passes, held, wake FROM tasks WHERE id = ?",
+      family.no * TASK_ID_SPAN + task,
     );
+  const seeds = [
+    ...letters.tasks.filter((task) => rowOf(task)?.["passes"] !== 1),
+    ...letters.ranges.map((row) => Number(row["task"])),
+  ];
+  const alive = new Set(seeds);
+  const waiters = new Map<number, number>();
+  const isSkipped = (task: number): boolean => {
+    const row = rowOf(task);
+    return row?.["state"] === SKIPPED && row["removed"] !== 1;
+  };
+  for (const task of descendants(db, family, { seeds: [...alive], follows: isSkipped })) {
+    if (alive.has(task)) continue;
+    const row = rowOf(task);
+    const parents = [...parentsIn(row?.["parents"]), ...addedBy(wakeIn(row?.["wake"]))];
+    const states = parents.map((parent) => (alive.has(parent) ? "open" : parentState(db, family, parent)));
     if (states.includes("dead")) continue;
     alive.add(task);
-    waiters.set(task, states.filter((state) => state === "open").length);
-    for (const child of childrenOf(db, family, task)) next.push(child);
+    waiters.set(task, states.filter((state) => state === "open").length + Number(row?.["held"] ?? 0));
   }
   return waiters;
 }
@@ -189,6 +195,7 @@ function queueTasks(engine: Engine, execution: ExecutionRecord, tasks: readonly 
     const group = groupOf(execution, task);
     if (group === undefined) continue;
     engine.move(group, { from: "failed", to: "queued" });
+    if (group.spec.onFailure === "continue") execution.counts.borne -= 1;
     engine.journal.tasks(execution, { state: "queued", entry: task, reason: "replayed" });
     groups.add(group);
   }

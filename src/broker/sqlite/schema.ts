@@ -76,6 +76,7 @@ CREATE TABLE groups (
   count INTEGER NOT NULL,         -- tasks; 1 for an array
   spec TEXT NOT NULL,             -- JSON of the TaskGroup without its work
   linked INTEGER NOT NULL,        -- 1: some tasks wait for others
+  ranked INTEGER NOT NULL DEFAULT 0, -- 1: some tasks have a rank above 0
   not_before INTEGER,
   array TEXT,                     -- JSON { length, chunk, results } of an array
   source TEXT,
@@ -95,7 +96,7 @@ CREATE TABLE tasks (
   session INTEGER,                -- that runs or ran it
   at INTEGER,                     -- claimed or ended
   not_before INTEGER,
-  waiting_on INTEGER,             -- parents that have not completed
+  waiting_on INTEGER,             -- things that it waits for: parents that have not completed, and see dependents.ts
   parents TEXT,                   -- JSON numbers
   input TEXT,
   result TEXT,
@@ -106,11 +107,13 @@ CREATE TABLE tasks (
   removed INTEGER NOT NULL DEFAULT 0, -- 1: skipped because a person removed it
   label TEXT,
   rank REAL NOT NULL DEFAULT 0,
-  passes INTEGER NOT NULL DEFAULT 0, -- 1: skipped by its own condition, and its dependents were released
+  passes INTEGER NOT NULL DEFAULT 0, -- 1: its dependents were released though it has not completed
   held INTEGER NOT NULL DEFAULT 0,   -- 1: not started until it is let go; counts in waiting_on
-  wake TEXT                          -- JSON of its suspension, see wake.ts
+  wake TEXT,                         -- JSON of its suspension, see wake.ts
+  awaits TEXT                        -- the signal that it waits for now
 );
 CREATE INDEX tasks_due ON tasks (not_before) WHERE not_before IS NOT NULL;
+CREATE INDEX tasks_awaiting ON tasks (awaits, id) WHERE awaits IS NOT NULL;
 
 CREATE TABLE edges (
   parent INTEGER NOT NULL,
@@ -255,6 +258,9 @@ ALTER TABLE tasks ADD COLUMN rank REAL NOT NULL DEFAULT 0;
 ALTER TABLE tasks ADD COLUMN passes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE tasks ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE tasks ADD COLUMN wake TEXT;
+ALTER TABLE tasks ADD COLUMN awaits TEXT;
+CREATE INDEX tasks_awaiting ON tasks (awaits, id) WHERE awaits IS NOT NULL;
+ALTER TABLE groups ADD COLUMN ranked INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE executions ADD COLUMN undo TEXT;
 ALTER TABLE pools ADD COLUMN min_workers INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE pools ADD COLUMN max_workers INTEGER;

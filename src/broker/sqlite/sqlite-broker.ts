@@ -2,21 +2,31 @@
  * The embedded broker: one file, one owning process, every promise of the contract.
  *
  * Calls that change something become operations of the group commit (group-commit.ts), which runs
- * the transitions (submit.ts, claim.ts, commit.ts, reconcile.ts, sessions.ts, control.ts, timers.ts,
- * purge.ts, verification.ts, state.ts) on file and memory together. Reads go to the file directly.
+ * the transitions (submit.ts, claim.ts, commit.ts, reconcile.ts, sessions.ts, control.ts, signals.ts,
+ * edit.ts, timers.ts, purge.ts, verification.ts, state.ts) on file and memory together. Reads go to the file directly.
  *
  * When the process is killed, the file holds everything that was acknowledged; the next owner loads
  * it and goes on. Workers keep their sessions, and what they run, if they find the new owner before
  * they count as dead; leases that were granted and never told are found by reconcile.
  */
+import { isExecutionEnded } from "../../core/states.ts";
 import { HoldfastError } from "../../errors/index.ts";
 import type { Clock } from "../../util/clock.ts";
 import * as contract from "../contract.ts";
-import { checkClaim, checkHeld, checkLetters, checkOutcomes, checkPage, checkProfile } from "../check-call.ts";
+import {
+  checkClaim,
+  checkHeld,
+  checkLetters,
+  checkOutcomes,
+  checkPage,
+  checkPoolLimits,
+  checkProfile,
+  checkSignal,
+} from "../check-call.ts";
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from "../settings.ts";
 import { claim, mightClaim } from "./claim.ts";
 import { commitOutcomes } from "./commit.ts";
-import { cancel, pause, pausePool, resume, resumePool } from "./control.ts";
+import { cancel, limitPool, pause, pausePool, resume, resumePool } from "./control.ts";
 import { Database } from "./database.ts";
 import { edit, previewEdit } from "./edit.ts";
 import { Engine } from "./engine.ts";
@@ -31,6 +41,8 @@ import { readEvents, readResults } from "./reads.ts";
 import { reconcile } from "./reconcile.ts";
 import { discard, retry } from "./replay.ts";
 import { rerun } from "./rerun.ts";
+import { callRescues } from "./rescue.ts";
+import { giveSignal } from "./signals.ts";
 import { SharedState } from "./state.ts";
 import { closeSession, directives, drainSession, openSession, reapSessions } from "./sessions.ts";
 import { extend, submit } from "./submit.ts";
@@ -65,6 +77,8 @@ export class SqliteBroker implements contract.Broker {
   readonly #commits: GroupCommit;
   readonly #claims: Waiters<contract.ClaimReply>;
   readonly #reads: Waiters<unknown>;
+  /** For ends of executions. */
+  readonly #ends: Waiters<contract.ExecutionView>;
   readonly #state: SharedState;
   #closed = false;
 
@@ -74,6 +88,7 @@ export class SqliteBroker implements contract.Broker {
     this.#db = new Database(file, options.maxPages === undefined ? {} : { maxPages: options.maxPages });
     this.#claims = new Waiters(clock);
     this.#reads = new Waiters(clock);
+    this.#ends = new Waiters(clock);
     this.#engine = new Engine({
       db: this.#db,
       settings: { ...DEFAULT_BROKER_SETTINGS, ...options.settings },
@@ -97,6 +112,7 @@ export class SqliteBroker implements contract.Broker {
 
   #finish(): void {
     this.#engine.endFailed();
+    callRescues(this.#engine);
     this.#claims.serve();
     this.#state.waits.serve();
     this.#engine.settle();
@@ -109,6 +125,8 @@ export class SqliteBroker implements contract.Broker {
     if (!this.#wroteEvents) return;
     this.#reads.serve();
     this.#reads.answer();
+    this.#ends.serve();
+    this.#ends.answer();
   }
 
   #rebuild(): void {
@@ -164,6 +182,17 @@ export class SqliteBroker implements contract.Broker {
   async resumePool(params: contract.SteerPoolParams): Promise<contract.PoolView> {
     await this.#change(() => resumePool(this.#engine, params));
     return poolNamed(this.#engine, params.pool);
+  }
+
+  async limitPool(params: contract.LimitPoolParams): Promise<contract.PoolView> {
+    checkPoolLimits(params);
+    await this.#change(() => limitPool(this.#engine, params));
+    return poolNamed(this.#engine, params.pool);
+  }
+
+  async signal(params: contract.SignalParams): Promise<contract.SignalReply> {
+    checkSignal(params);
+    return this.#change(() => giveSignal(this.#engine, params));
   }
 
   async retry(params: contract.LettersParams): Promise<contract.LettersReply> {
@@ -260,8 +289,17 @@ export class SqliteBroker implements contract.Broker {
 
   // ── Looking ─────────────────────────────────────────────────────────────────────────────────
 
-  getExecution({ executionId }: { readonly executionId: string }): Promise<contract.ExecutionView> {
-    return this.#read(() => views.executionView(views.executionRow(this.#engine, executionId)));
+  async getExecution({ executionId, waitMs = 0 }: contract.GetExecutionParams): Promise<contract.ExecutionView> {
+    const look = (): contract.ExecutionView => views.executionView(views.executionRow(this.#engine, executionId));
+    const view = await this.#read(look);
+    const { executionsById } = this.#engine.model;
+    if (waitMs <= 0 || isExecutionEnded(view.state)) return view;
+    return this.#ends.wait({
+      waitMs,
+      // In memory stand those that have not ended: no query for each who waits.
+      attempt: () => (executionsById.has(executionId) ? undefined : look()),
+      giveUp: () => (this.#closed ? view : look()),
+    });
   }
 
   listExecutions(params: contract.ListExecutionsParams): Promise<contract.ListExecutionsReply> {
@@ -423,6 +461,7 @@ export class SqliteBroker implements contract.Broker {
     this.#state.waits.close();
     this.#closed = true;
     this.#reads.close();
+    this.#ends.close();
     this.#db.close();
   }
 }

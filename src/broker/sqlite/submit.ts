@@ -5,11 +5,11 @@
  * A key that was used before for the same thing answers with the earlier execution (promise 7).
  */
 import { HoldfastError } from "../../errors/index.ts";
-import { checkExtension, checkSubmissions } from "../check-submission.ts";
+import { checkExtension, checkRescues, checkSubmissions } from "../check-submission.ts";
 import type { ExtendParams, Submission, SubmitParams, SubmitReceipt, TaskGroup, TaskList } from "../contract.ts";
 import { fingerprint } from "../fingerprint.ts";
 import type { Engine } from "./engine.ts";
-import { parentState } from "./dependents.ts";
+import { type ParentState, parentState, RESCUE_GATE } from "./dependents.ts";
 import { offer } from "./lanes.ts";
 import {
   BLOCKED,
@@ -109,6 +109,8 @@ function create(engine: Engine, submission: Submission): ExecutionRecord {
     verification: undefined,
     counts,
     groups: [],
+    rescues: [],
+    signals: 0,
     attemptsNoted: 0,
     dirty: true,
   };
@@ -138,6 +140,8 @@ export function extend(engine: Engine, params: ExtendParams): { readonly total: 
     throw new HoldfastError("INVALID_REQUEST", { method: "extend", path: "part", problem });
   }
   checkExtension(params, execution.nextTask);
+  const { rescues, maxFailures } = execution;
+  checkRescues({ rescues, maxFailures, groups: params.groups, method: "extend" });
   checkDepth(engine, params.groups);
   execution.parts = params.part;
   if (params.seal) execution.open = false;
@@ -167,20 +171,40 @@ function total(counts: ItemCounts): number {
 
 /** Groups get the next numbers of tasks. They must have been checked. */
 export function addGroups(engine: Engine, execution: ExecutionRecord, groups: readonly TaskGroup[]): void {
-  for (const group of groups) addGroup(engine, execution, group);
+  const adding: Adding = { engine, execution, first: execution.nextTask, skipped: new Set() };
+  for (const group of groups) addGroup(adding, group);
 }
 
-function addGroup(engine: Engine, execution: ExecutionRecord, definition: TaskGroup): void {
+/** Tasks that are added together: what they are to each other is known without looking into the file. */
+interface Adding {
+  readonly engine: Engine;
+  readonly execution: ExecutionRecord;
+  /** Number of the first of them. */
+  readonly first: number;
+  /** Those of them that are skipped at once. */
+  readonly skipped: Set<number>;
+}
+
+function standOf({ engine, execution, first, skipped }: Adding, parent: number): ParentState {
+  if (parent < first) return parentState(engine.db, execution, parent);
+  return skipped.has(parent) ? "dead" : "open";
+}
+
+function addGroup(adding: Adding, definition: TaskGroup): void {
+  const { engine, execution } = adding;
   const { work, ...spec } = definition;
   const notBefore = spec.delayMs === undefined || spec.delayMs <= 0 ? undefined : engine.now + spec.delayMs;
   const isLinked = work.kind === "tasks" && work.after?.some((parents) => parents.length > 0) === true;
+  const isRescue = spec.when === "failed";
   const group = newGroup({
     execution,
     no: execution.groups.length,
     first: execution.nextTask,
     count: work.kind === "array" ? 1 : work.inputs.length,
     spec,
-    linked: isLinked,
+    // What starts on failure waits for no parent of its own.
+    linked: isLinked && !isRescue,
+    ranked: work.kind === "tasks" && work.ranks?.some((rank) => rank > 0) === true,
     pool: engine.model.pool(spec.pool),
     notBefore,
     source: work.kind === "array" ? work.source : undefined,
@@ -193,8 +217,10 @@ function addGroup(engine: Engine, execution: ExecutionRecord, definition: TaskGr
   execution.groups.push(group);
   execution.nextTask += group.count;
   insertGroup(engine, group);
+  if (isRescue) execution.rescues.push(group);
   if (work.kind === "array") count(group, notBefore === undefined ? "queued" : "scheduled", work.length);
-  else insertTasks(engine, group, work);
+  else if (isRescue) insertRescues(engine, group, work);
+  else insertTasks(adding, group, work);
   engine.model.addGroup(group);
   group.dirty = true;
   offer(group, engine.now);
@@ -203,21 +229,23 @@ function addGroup(engine: Engine, execution: ExecutionRecord, definition: TaskGr
 function insertGroup(engine: Engine, group: GroupRecord): void {
   const { execution, array } = group;
   engine.db.run(
-    `INSERT INTO groups (execution, no, first, count, spec, linked, not_before, array, source, cursor, counters)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '{}')`,
+    `INSERT INTO groups (execution, no, first, count, spec, linked, ranked, not_before, array, source, cursor, counters)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '{}')`,
     execution.no,
     group.no,
     group.first,
     group.count,
     JSON.stringify(group.spec),
     group.linked ? 1 : 0,
+    group.ranked === undefined ? 0 : 1,
     group.notBefore ?? null,
     array === undefined ? null : JSON.stringify({ length: array.length, chunk: array.chunk, results: array.results }),
     group.source ?? null,
   );
 }
 
-function insertTasks(engine: Engine, group: GroupRecord, work: TaskList): void {
+function insertTasks(adding: Adding, group: GroupRecord, work: TaskList): void {
+  const { engine } = adding;
   const base = taskId(group.execution, group.first);
   const waitingState = group.notBefore === undefined ? "queued" : "scheduled";
   let waiting = 0;
@@ -226,45 +254,72 @@ function insertTasks(engine: Engine, group: GroupRecord, work: TaskList): void {
     if (parents.length === 0) {
       waiting += 1;
       engine.db.run(
-        "INSERT INTO tasks (id, state, attempt, failures, losses, input) VALUES (?, ?, 0, 0, 0, ?)",
+        "INSERT INTO tasks (id, state, attempt, failures, losses, input, label, rank) VALUES (?, ?, 0, 0, 0, ?, ?, ?)",
         base + index,
         QUEUED,
         input,
+        work.labels?.[index] ?? null,
+        work.ranks?.[index] ?? 0,
       );
       return;
     }
-    insertLinked(engine, group, { task: group.first + index, input, parents });
+    insertLinked(adding, group, { work, index, parents });
   });
   count(group, waitingState, waiting);
 }
 
-function insertLinked(
-  engine: Engine,
-  group: GroupRecord,
-  link: { task: number; input: string; parents: readonly number[] },
-): void {
-  const { execution } = group;
-  const states = link.parents.map((parent) => parentState(engine.db, execution, parent));
+/** Their parents are those whose results they get, and not waited for. */
+function insertRescues(engine: Engine, group: GroupRecord, work: TaskList): void {
+  for (const index of work.inputs.keys()) {
+    const parents = [...new Set(work.after?.[index])];
+    insertWaiting(engine, group, { work, index, parents, state: BLOCKED, waitingOn: RESCUE_GATE });
+  }
+  count(group, "blocked", work.inputs.length);
+}
+
+interface LinkedTask {
+  readonly work: TaskList;
+  /** Of the task in the list. */
+  readonly index: number;
+  readonly parents: readonly number[];
+}
+
+function insertLinked(adding: Adding, group: GroupRecord, link: LinkedTask): void {
+  const { engine, execution, skipped } = adding;
+  const task = group.first + link.index;
+  const states = link.parents.map((parent) => standOf(adding, parent));
   const waitingOn = states.filter((state) => state === "open").length;
   const isSkipped = states.includes("dead");
   const state = isSkipped ? SKIPPED : waitingOn > 0 ? BLOCKED : QUEUED;
-  engine.db.run(
-    "INSERT INTO tasks (id, state, attempt, failures, losses, waiting_on, parents, input) VALUES (?, ?, 0, 0, 0, ?, ?, ?)",
-    taskId(execution, link.task),
-    state,
-    waitingOn,
-    JSON.stringify(link.parents),
-    link.input,
-  );
+  if (isSkipped) skipped.add(task);
+  insertWaiting(engine, group, { ...link, state, waitingOn });
   for (const parent of link.parents) {
     engine.db.run(
       "INSERT INTO edges (parent, child) VALUES (?, ?)",
       taskId(execution, parent),
-      taskId(execution, link.task),
+      taskId(execution, task),
     );
   }
   const ready = group.notBefore === undefined ? "queued" : "scheduled";
   count(group, state === SKIPPED ? "skipped" : state === BLOCKED ? "blocked" : ready, 1);
+}
+
+function insertWaiting(
+  { db }: Engine,
+  group: GroupRecord,
+  { work, index, parents, ...task }: LinkedTask & { readonly state: number; readonly waitingOn: number },
+): void {
+  db.run(
+    `INSERT INTO tasks (id, state, attempt, failures, losses, waiting_on, parents, input, label, rank)
+     VALUES (?, ?, 0, 0, 0, ?, ?, ?, ?, ?)`,
+    taskId(group.execution, group.first + index),
+    task.state,
+    task.waitingOn,
+    parents.length === 0 ? null : JSON.stringify(parents),
+    work.inputs[index] ?? null,
+    work.labels?.[index] ?? null,
+    work.ranks?.[index] ?? 0,
+  );
 }
 
 function count(group: GroupRecord, state: "queued" | "scheduled" | "blocked" | "skipped", items: number): void {

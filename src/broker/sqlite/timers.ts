@@ -7,7 +7,8 @@ import type { Engine } from "./engine.ts";
 import { leaseRef } from "./engine.ts";
 import { splitTaskId } from "./journal.ts";
 import { offer, offerRange, offerTask } from "./lanes.ts";
-import { groupOf, type LeaseRecord, QUEUED, taskId } from "./model.ts";
+import { groupOf, type LeaseRecord, QUEUED, SCHEDULED, taskId } from "./model.ts";
+import { AWAKE } from "./wake.ts";
 
 export function promoteDue(engine: Engine, { limit }: DutyParams): DutyReply {
   let handled = promoteGroups(engine, limit);
@@ -40,7 +41,7 @@ function promoteGroups(engine: Engine, limit: number): number {
 }
 
 function promoteTasks(engine: Engine, limit: number): number {
-  const rows = due(engine, "SELECT id FROM tasks WHERE not_before <= ? ORDER BY not_before, id LIMIT ?", limit);
+  const rows = due(engine, "SELECT id, state FROM tasks WHERE not_before <= ? ORDER BY not_before, id LIMIT ?", limit);
   for (const row of rows) {
     const id = Number(row["id"]);
     const { execution: no, task } = splitTaskId(id);
@@ -50,7 +51,14 @@ function promoteTasks(engine: Engine, limit: number): number {
       engine.db.run("UPDATE tasks SET not_before = NULL WHERE id = ?", id);
       continue;
     }
-    engine.db.run("UPDATE tasks SET state = ?, not_before = NULL WHERE id = ?", QUEUED, taskId(execution, task));
+    const isScheduled = row["state"] === SCHEDULED;
+    engine.db.run(
+      `UPDATE tasks SET state = iif(?, ${QUEUED}, state), not_before = NULL, awaits = NULL, wake = ${AWAKE} WHERE id = ?`,
+      isScheduled ? 1 : 0,
+      id,
+    );
+    // One that is held has nothing more to wait for than to be let go.
+    if (!isScheduled) continue;
     engine.move(group, { from: "scheduled", to: "queued" });
     engine.journal.tasks(execution, { state: "queued", entry: task, reason: "due" });
     offerTask(group, task, engine.now);

@@ -24,6 +24,7 @@ import {
   TASK_ID_SPAN,
   STORED_STATES,
 } from "./model.ts";
+import { suspensionView, wakeIn } from "./wake.ts";
 
 export function executionRow(engine: Engine, executionId: string): Row {
   const row = engine.db.get("SELECT * FROM executions WHERE id = ?", executionId);
@@ -124,7 +125,14 @@ export function listTasks(engine: Engine, params: ListTasksParams): TaskView[] {
     const views =
       group["array"] === null
         ? separateTasks(engine, { group, no, hasEnded, params, from: Math.max(first, after + 1) })
-        : [arrayTask({ group, executionId: params.executionId, hasEnded })];
+        : [
+            {
+              ...arrayTask({ group, executionId: params.executionId, hasEnded }),
+              ...(params.children === true && !hasEnded
+                ? { children: childrenIn(engine, no * TASK_ID_SPAN, no * TASK_ID_SPAN + first) }
+                : {}),
+            },
+          ];
     for (const view of views) {
       if (tasks.length < params.limit && (params.states === undefined || params.states.includes(view.state)))
         tasks.push(view);
@@ -159,7 +167,16 @@ function separateTasks(engine: Engine, { group, no, hasEnded, params, from }: Se
     params.limit,
   );
   const spec = groupSpec(group);
-  return rows.map((row) => taskView({ row, spec, base, executionId: params.executionId, hasEnded, isDelayed }));
+  return rows.map((row) => ({
+    ...taskView({ row, spec, base, executionId: params.executionId, hasEnded, isDelayed }),
+    ...(params.children === true && !hasEnded ? { children: childrenIn(engine, base, Number(row["id"])) } : {}),
+  }));
+}
+
+function childrenIn({ db }: Engine, base: number, id: number): number[] {
+  return db
+    .all("SELECT child FROM edges WHERE parent = ? ORDER BY child", id)
+    .map((row) => Number(row["child"]) - base);
 }
 
 /**
@@ -204,7 +221,17 @@ function taskView({ row, spec, base, executionId, hasEnded, isDelayed }: StoredT
     ...(stored === "completed" ? { result: (row["result"] as string | null) ?? "null" } : {}),
     ...(row["removed"] === 1 ? { removed: true } : {}),
     ...parsed("lastFailure", row["failure"]),
+    ...optional("label", row["label"]),
+    ...(Number(row["rank"]) > 0 ? { rank: Number(row["rank"]) } : {}),
+    ...(stored === "completed" ? optional("durationMs", row["duration_ms"]) : {}),
+    ...(row["held"] === 1 && isOpen && !hasEnded ? { held: true } : {}),
+    ...(hasEnded ? {} : suspended(stored, row)),
   };
+}
+
+function suspended(state: TaskView["state"], row: Row): Pick<TaskView, "suspended"> {
+  const wake = state === "blocked" || state === "scheduled" ? wakeIn(row["wake"]) : undefined;
+  return wake === undefined || wake.awake === true ? {} : { suspended: suspensionView(wake) };
 }
 
 function arrayTask({ group, executionId, hasEnded }: { group: Row; executionId: string; hasEnded: boolean }): TaskView {

@@ -72,19 +72,38 @@ export function poolNamed(engine: Engine, name: string): PoolView {
 }
 
 function poolView({ model }: Engine, pool: PoolRecord): PoolView {
-  const { sessions, slots } = pool;
-  return { pool: pool.name, ...paused(pool.pause ?? model.allPaused), ...amounts([pool]), sessions, slots };
+  const { sessions, slots, min, max } = pool;
+  return {
+    pool: pool.name,
+    ...paused(pool.pause ?? model.allPaused),
+    ...amounts([pool]),
+    sessions: sessions.size,
+    slots,
+    standby: standby(pool),
+    min,
+    ...(max === undefined ? {} : { max }),
+  };
+}
+
+function standby({ sessions, max = Infinity }: PoolRecord): number {
+  return Math.max(0, sessions.size - max);
 }
 
 function allPools({ model }: Engine): PoolView {
-  let slots = 0;
+  let [slots, inReserve, least] = [0, 0, 0];
   for (const { profile } of model.sessions.values()) slots += profile.slots;
+  for (const pool of model.pools.values()) {
+    inReserve += standby(pool);
+    least += pool.min;
+  }
   return {
     pool: ALL_POOLS,
     ...paused(model.allPaused),
     ...amounts(model.pools.values()),
     sessions: model.sessions.size,
     slots,
+    standby: inReserve,
+    min: least,
   };
 }
 

@@ -15,6 +15,7 @@ import {
 } from "../demo/demo-plan.ts";
 import { runDemo } from "../demo/run-demo.ts";
 import type { HoldfastCommand } from "../holdfast-command.ts";
+import { defineDemoWorkflow } from "./demo-workflow.ts";
 import { choiceOption, wholeNumberOption } from "../options.ts";
 import { count } from "../terminal/figures.ts";
 import { reportingTo, requireWritable } from "../write-file.ts";
@@ -50,9 +51,11 @@ Exits with 0 when every point was committed exactly once, equal to what one
 process computes, and (in a fault demo) a take-over was seen; else with 1.`;
 
 export function defineDemo(program: HoldfastCommand, host: CommandHost): void {
-  program
+  const command = program
     .command("demo")
     .description("Tunes a classifier on real data with a real sweep, and proves the result.")
+    // What follows `workflow` is for it, also what both understand: --broker.
+    .enablePositionalOptions()
     .option(
       "--scale <scale>",
       `One of ${DEMO_SCALES.join(", ")}.`,
@@ -84,6 +87,7 @@ export function defineDemo(program: HoldfastCommand, host: CommandHost): void {
     .option("--json <file>", "Writes the report to this file.")
     .addHelpText("after", HELP)
     .action(async (flags: DemoFlags) => host.finish(await demo(host.context, flags)));
+  defineDemoWorkflow(command, host);
 }
 
 async function demo(context: CliContext, flags: DemoFlags): Promise<number> {

@@ -1,5 +1,7 @@
 import type { EditChanges } from "../../broker/contract.ts";
 import { HoldfastError } from "../../errors/index.ts";
+import type { EditOptions, ExecutionEdit } from "../../sdk/edit.ts";
+import type { Execution } from "../../sdk/execution.ts";
 import type { Priority } from "../../sdk/task.ts";
 import type { CliContext, CommandHost } from "../context.ts";
 import { sentence } from "../execution-lines.ts";
@@ -13,25 +15,40 @@ interface EditFlags {
   readonly broker?: string;
   readonly priority?: Priority;
   readonly remove?: readonly number[];
+  readonly rewire?: Readonly<Record<number, readonly number[]>>;
+  readonly rank?: Readonly<Record<number, number>>;
+  readonly hold?: readonly number[];
+  readonly unhold?: readonly number[];
+  readonly undo?: boolean;
   readonly apply?: boolean;
   readonly json?: boolean;
 }
 
 const HELP = `
 Without --apply it only says what it would do. A removed task never runs; one
-that runs is stopped, and what comes after it is skipped.
+that runs is stopped, and what comes after it is skipped. A rewired task waits
+for its new parents; if it runs, it is stopped, and runs again after them. Of
+tasks that are ready the one with the highest rank goes first.
 
 Examples:
   holdfast edit k7m2 --priority 8 --apply
-  holdfast edit k7m2 --remove 3,7`;
+  holdfast edit k7m2 --remove 3,7
+  holdfast edit k7m2 --rewire 5=2,4 --rewire 6= --rank 5=100
+  holdfast edit k7m2 --hold 8 --apply
+  holdfast edit k7m2 --undo --apply`;
 
 export function defineEdit(program: HoldfastCommand, host: CommandHost): void {
   program
     .command("edit")
     .argument("<id>", "The execution, or the beginning of its id.")
-    .description("Changes an execution while it runs: its priority, tasks that are not wanted any more.")
+    .description("Changes an execution while it runs: its priority, and which tasks run, when, and after which.")
     .option("--priority <level>", "1 to 10, 10 most urgent.", wholeNumberOption("--priority", { min: 1, max: 10 }))
-    .option("--remove <tasks>", "Numbers of tasks, with commas between them.", toNumbers)
+    .option("--remove <tasks>", "Numbers of tasks, with commas between them.", numbersOption("--remove"))
+    .option("--rewire <task=parents>", "A task, and all its parents from now on; may be given again.", toRewire)
+    .option("--rank <task=rank>", "A task, and its rank; may be given again.", toRank)
+    .option("--hold <tasks>", "Tasks that are not started until they are let go.", numbersOption("--hold"))
+    .option("--unhold <tasks>", "Held tasks that are let go.", numbersOption("--unhold"))
+    .option("--undo", "Takes the last edit back.")
     .option("--apply", "Does it.")
     .addOption(settingOption("broker", "address"))
     .option("--json", "Prints the changes as JSON.")
@@ -41,17 +58,11 @@ export function defineEdit(program: HoldfastCommand, host: CommandHost): void {
 
 async function edit(context: CliContext, id: string, flags: EditFlags): Promise<number> {
   const { out } = context;
-  const { priority, remove, apply = false } = flags;
-  if (priority === undefined && remove === undefined) {
-    const expected = "--priority or --remove, which say what to change";
-    throw new HoldfastError("INVALID_OPTION", { option: "The edit", value: "empty", expected });
-  }
+  const { apply = false } = flags;
+  const options = optionsOf(flags);
   const { executionId, changes } = await withBroker(context, flags, async ({ client }) => {
     const execution = await client.get(id);
-    const wanted = await execution.edit({
-      ...(priority === undefined ? {} : { priority }),
-      ...(remove === undefined ? {} : { remove }),
-    });
+    const wanted = await preview(execution, options);
     return { executionId: execution.id, changes: apply ? await wanted.apply() : wanted.changes };
   });
   if (flags.json === true) {
@@ -60,20 +71,52 @@ async function edit(context: CliContext, id: string, flags: EditFlags): Promise<
   }
   const facts = factsOf(changes);
   const heading = `Execution ${executionId} ${apply ? "is edited" : "would be edited"}:`;
-  const nothing = `Nothing of this is to be changed in execution ${executionId}: the tasks have ended.`;
+  const nothing = `Nothing of this is to be changed in execution ${executionId}: it is so already, or the tasks have ended.`;
   out.print(...sentence(out, facts.length === 0 ? nothing : heading));
   if (facts.length > 0) out.print(...factLines(out, facts));
   if (!apply && facts.length > 0) out.print(...sentence(out, "Nothing has been changed; --apply does it."));
   return 0;
 }
 
-function factsOf({ priority, removed, removedCount, skipped, skippedCount, ends }: EditChanges): [string, string][] {
+/** "undo" for --undo, which goes alone. */
+function optionsOf({ priority, remove, rewire, rank, hold, unhold, undo }: EditFlags): EditOptions | "undo" {
+  const given = Object.entries({ priority, remove, rewire, rank, hold, unhold }).filter(
+    ([, value]) => value !== undefined,
+  );
+  if (undo === true && given.length === 0) return "undo";
+  if (undo === true)
+    throw new HoldfastError("INVALID_OPTION", { option: "--undo", value: "given with others", expected: "it alone" });
+  if (given.length > 0) return Object.fromEntries(given);
+  const expected = "--priority, --remove, --rewire, --rank, --hold, --unhold or --undo, which say what to change";
+  throw new HoldfastError("INVALID_OPTION", { option: "The edit", value: "empty", expected });
+}
+
+function preview(execution: Execution, options: EditOptions | "undo"): Promise<ExecutionEdit> {
+  return options === "undo" ? execution.undo() : execution.edit(options);
+}
+
+function factsOf(changes: EditChanges): [string, string][] {
+  const { priority, removed, removedCount, skipped, skippedCount, rerun, rerunCount, restored, restoredCount } =
+    changes;
   const tasks = removed.map(({ task, state }) => `${task} (${state})`);
+  const counts: readonly (readonly [string, number])[] = [
+    ["Rewired", changes.rewired],
+    ["Ranked", changes.ranked],
+    ["Held", changes.held],
+    ["Let go", changes.unheld],
+  ];
   return [
     ...(priority === undefined ? [] : [["Priority", `${priority.from} → ${priority.to}`] satisfies [string, string]]),
     ...factOf("Removed", tasks, removedCount),
     ...factOf("Skipped", skipped.map(String), skippedCount),
-    ...(ends === undefined ? [] : [["Ends", `the execution, which is ${ends} then`] satisfies [string, string]]),
+    ...counts.flatMap(([name, tasksOf]) =>
+      tasksOf === 0 ? [] : [[name, counted(tasksOf, "task")] satisfies [string, string]],
+    ),
+    ...factOf("Run again", rerun.map(String), rerunCount),
+    ...factOf("Come back", restored.map(String), restoredCount),
+    ...(changes.ends === undefined
+      ? []
+      : [["Ends", `the execution, which is ${changes.ends} then`] satisfies [string, string]]),
   ];
 }
 
@@ -87,9 +130,33 @@ function factOf(name: string, tasks: readonly string[], total: number): [string,
   return [[name, `${counted(total, "task")}: ${shown}${more}`]];
 }
 
-function toNumbers(text: string): readonly number[] {
+function numbersOption(option: string): (text: string) => readonly number[] {
+  return (text) => toNumbers(option, text);
+}
+
+function toNumbers(option: string, text: string): readonly number[] {
   const numbers = text.split(",").map((part) => part.trim());
-  if (numbers.every((number) => /^\d{1,8}$/.test(number))) return numbers.map(Number);
+  if (numbers.every((number) => NUMBER.test(number))) return numbers.map(Number);
   const expected = "numbers of tasks, such as 3,7";
-  throw new HoldfastError("INVALID_OPTION", { option: "--remove", value: JSON.stringify(text), expected });
+  throw new HoldfastError("INVALID_OPTION", { option, value: JSON.stringify(text), expected });
+}
+
+const NUMBER = /^\d{1,8}$/;
+
+/** `5=2,4`, and what was given before; `5=`: no parents. */
+function toRewire(text: string, before: EditFlags["rewire"]): NonNullable<EditFlags["rewire"]> {
+  const [task = "", parents] = text.split("=").map((part) => part.trim());
+  if (!NUMBER.test(task) || parents === undefined) refuse("--rewire", text, "a task and its parents, such as 5=2,4");
+  return { ...before, [task]: parents === "" ? [] : toNumbers("--rewire", parents) };
+}
+
+function toRank(text: string, before: EditFlags["rank"]): NonNullable<EditFlags["rank"]> {
+  const [task = "", rank = ""] = text.split("=").map((part) => part.trim());
+  if (!NUMBER.test(task) || !/^\d{1,15}(\.\d{1,6})?$/.test(rank))
+    refuse("--rank", text, "a task and its rank, such as 5=100");
+  return { ...before, [task]: Number(rank) };
+}
+
+function refuse(option: string, text: string, expected: string): never {
+  throw new HoldfastError("INVALID_OPTION", { option, value: JSON.stringify(text), expected });
 }

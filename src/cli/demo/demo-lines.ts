@@ -11,10 +11,9 @@ import type { ClassifierSettings } from "./neighbour-classifier.ts";
 
 type Look = Pick<Screen, "terminal" | "theme">;
 
-export function bannerLines(look: Look, version: string): string[] {
+export function bannerLines(look: Look, version: string, subtitle: string): string[] {
   const { theme, terminal } = look;
   const title = `Holdfast ${version}`;
-  const subtitle = "a parameter sweep that does not let go";
   const oneLine = `${title} ${theme.signs.dot} ${subtitle}`;
   const lines =
     textWidth(oneLine) < terminal.columns

@@ -24,7 +24,7 @@ export interface DemoParams {
 export async function runDemo(params: DemoParams): Promise<DemoReport> {
   const { plan, context } = params;
   const { out } = context;
-  out.print(...bannerLines(out, packageVersion()));
+  out.print(...bannerLines(out, packageVersion(), "a parameter sweep that does not let go"));
   const { birds, classes } = loadPenguins();
   out.print(...configurationLines(out, plan, birds), "");
   out.print(

@@ -26,6 +26,11 @@ export interface TaskLook {
   readonly notBefore?: number;
   /** Skipped because a person removed it. */
   readonly removed?: boolean;
+  /** Its name among those of its execution, where it has one. */
+  readonly label?: string;
+  readonly attempts?: number;
+  readonly held?: boolean;
+  readonly suspended?: { readonly until: "delay" | "signal" | "tasks"; readonly signal?: string };
 }
 
 interface PauseLook {
@@ -42,7 +47,13 @@ export interface FactsLook {
     readonly paused?: PauseLook;
   };
   readonly requires: readonly string[];
-  readonly pool: { readonly pool: string; readonly paused: boolean; readonly pause?: PauseLook };
+  readonly pool: {
+    readonly pool: string;
+    readonly paused: boolean;
+    readonly pause?: PauseLook;
+    /** Workers that get its work at most: the first that opened their sessions. */
+    readonly max?: number;
+  };
   readonly waitsFor: readonly Parent[];
   readonly waitsForCount: number;
   /** Items that come first. */
@@ -62,11 +73,13 @@ export interface WorkerLook {
   readonly slots: number;
   readonly leases: number;
   readonly state: string;
+  readonly openedAt?: number;
 }
 
 export interface Parent {
   readonly task: number;
   readonly name: string;
+  readonly label?: string;
   readonly state: TaskState;
 }
 
@@ -95,6 +108,13 @@ export type Obstacle =
   | { readonly code: "execution-paused"; readonly by?: string; readonly since?: number }
   | { readonly code: "pool-paused"; readonly pool: string; readonly by?: string; readonly since?: number }
   | { readonly code: "waits-for-parents"; readonly parents: readonly Parent[]; readonly more: number }
+  | { readonly code: "held" }
+  /** It has suspended itself: for a time, for a signal, for tasks that it has added. */
+  | { readonly code: "sleeping"; readonly until: number }
+  | { readonly code: "waits-for-signal"; readonly signal: string; readonly until?: number }
+  | { readonly code: "waits-for-added"; readonly parents: readonly Parent[]; readonly more: number }
+  /** It is there for when something fails. */
+  | { readonly code: "waits-for-failure" }
   | { readonly code: "delayed"; readonly until: number }
   | {
       readonly code: "backing-off";
@@ -111,6 +131,14 @@ export type Obstacle =
       /** What no worker of the pool has; all that is required, where each has a part of it. */
       readonly missing: readonly string[];
       readonly requires: readonly string[];
+      readonly workers: readonly string[];
+      readonly workerCount: number;
+    }
+  | {
+      /** Those that could run it stand by. */
+      readonly code: "pool-full";
+      readonly pool: string;
+      readonly max: number;
       readonly workers: readonly string[];
       readonly workerCount: number;
     }

@@ -15,10 +15,12 @@ export function inWords(obstacle: Obstacle, words: Words): Reason {
 }
 
 function sentenceOf(obstacle: Obstacle, { task, now }: Words): string {
-  const it = `Task ${task.task} (${task.name})`;
+  const it = `Task ${task.task} (${task.label ?? task.name})`;
   switch (obstacle.code) {
     case "ended":
       if (task.removed === true) return `${it} was removed from its execution.`;
+      if (obstacle.state === "skipped" && obstacle.parents.length === 0)
+        return `${it} was skipped: ${ownReason(task)}.`;
       return `${it} ${ENDED[obstacle.state]}${obstacle.parents.length === 0 ? "" : `: ${parentsTold(obstacle.parents, 0)}`}.`;
     case "dead-letter":
       return `${deadOnes(it, obstacle.items)} after ${triesOf(obstacle)}${colon(obstacle.failure?.message)}.`;
@@ -30,6 +32,19 @@ function sentenceOf(obstacle: Obstacle, { task, now }: Words): string {
       return `Pool ${obstacle.pool} is paused${pausedBy(obstacle, now)}.`;
     case "waits-for-parents":
       return `${it} waits for ${parentsTold(obstacle.parents, obstacle.more)}.`;
+    case "held":
+      return `${it} is held.`;
+    case "sleeping":
+      return `${it} sleeps until ${moment(obstacle.until)}${inSpan(obstacle.until - now)}.`;
+    case "waits-for-signal": {
+      const { signal, until } = obstacle;
+      const limit = until === undefined ? "" : `, until ${moment(until)}${inSpan(until - now)} at most`;
+      return `${it} waits for signal ${signal}${limit}.`;
+    }
+    case "waits-for-added":
+      return `${it} waits for tasks that it has added${obstacle.parents.length === 0 ? "" : `: ${parentsTold(obstacle.parents, obstacle.more)}`}.`;
+    case "waits-for-failure":
+      return `${it} is there for when something of execution ${task.executionId} has failed.`;
     case "delayed":
       return `${it} is not to start before ${moment(obstacle.until)}${inSpan(obstacle.until - now)}.`;
     case "backing-off":
@@ -38,6 +53,8 @@ function sentenceOf(obstacle: Obstacle, { task, now }: Words): string {
       return `There is no live worker in pool ${obstacle.pool}${otherPools(obstacle.otherPools)}.`;
     case "no-capable-worker":
       return `No live worker in pool ${obstacle.pool} has ${joined(obstacle.missing)} (${lackers(obstacle)}).`;
+    case "pool-full":
+      return `Pool ${obstacle.pool} has ${obstacle.max === 0 ? "a maximum of no workers" : `its maximum of ${counted(obstacle.max, "worker")}`}; ${names(obstacle.workers, obstacle.workerCount)}, which could run it, ${obstacle.workerCount === 1 ? "stands" : "stand"} by.`;
     case "workers-draining":
       return `${counted(obstacle.workerCount, "worker")} in pool ${obstacle.pool} that could run it ${obstacle.workerCount === 1 ? "is" : "are"} draining (${names(obstacle.workers, obstacle.workerCount)}).`;
     case "slots-busy":
@@ -53,6 +70,8 @@ function startOf(obstacle: Obstacle, { task }: Words): string {
   switch (obstacle.code) {
     case "ended":
       if (task.removed === true) return "It does not start any more; what is wanted after all must be added anew.";
+      if (obstacle.state === "skipped" && obstacle.parents.length === 0)
+        return "It does not start any more; submit it again, or rerun it.";
       return obstacle.state === "completed"
         ? "It has its result; it runs again only if it is rerun."
         : "It does not start any more; submit it again, or rerun what it waited for.";
@@ -68,11 +87,25 @@ function startOf(obstacle: Obstacle, { task }: Words): string {
       return `Resume the pool with \`holdfast pools resume ${shellWord(obstacle.pool)}\`, or all pools, if all are paused, with \`holdfast pools resume --all\`.`;
     case "waits-for-parents":
       return `It starts when ${obstacle.parents.length + obstacle.more === 1 ? "that task has" : "those tasks have"} completed.`;
+    case "held":
+      return `Let it go with \`holdfast edit ${task.executionId} --unhold ${task.task} --apply\`.`;
+    case "waits-for-signal": {
+      const to = `${task.executionId} ${shellWord(obstacle.signal)}`;
+      return `Give it the signal with \`holdfast signal ${to}\`, or, if it asks for an approval, with \`holdfast approve ${to}\`.`;
+    }
+    case "waits-for-added":
+      return "It goes on when those tasks have ended.";
+    case "waits-for-failure":
+      return "It starts when nothing else of the execution is left and something has failed; otherwise it is skipped.";
+    case "sleeping":
+      return "It goes on by itself at that time.";
     case "delayed":
     case "backing-off":
       return "It starts by itself at that time.";
     case "no-worker":
       return `Start a worker with \`${workerCommand(obstacle.pool)}\`.`;
+    case "pool-full":
+      return `It starts when another worker of the pool leaves, or with a higher maximum: \`holdfast pools limit ${shellWord(obstacle.pool)} --max ${obstacle.max + 1}\`.`;
     case "no-capable-worker":
     case "workers-draining":
       return `Start a worker with \`${workerCommand(obstacle.pool, obstacle.requires)}\`.`;
@@ -89,6 +122,13 @@ const ENDED = {
   cancelled: "was cancelled",
   skipped: "was skipped, because a task that it needed did not complete",
 } as const;
+
+/** Why it was skipped that needed nothing that did not complete. */
+function ownReason({ attempts = 0 }: TaskLook): string {
+  return attempts > 0
+    ? "its own condition did not hold, or what it had added did not complete"
+    : "it was there for when something had failed, and nothing had";
+}
 
 function deadOnes(it: string, items: number | undefined): string {
   if (items === undefined) return `${it} is a dead letter`;
@@ -118,7 +158,9 @@ function pausedBy(pause: { readonly by?: string; readonly since?: number }, now:
 }
 
 function parentsTold(parents: readonly Parent[], more: number): string {
-  const told = parents.slice(0, NAMES_TOLD).map(({ task, name, state }) => `task ${task} (${name}, ${state})`);
+  const told = parents
+    .slice(0, NAMES_TOLD)
+    .map(({ task, name, label = name, state }) => `task ${task} (${label}, ${state})`);
   const rest = more + parents.length - told.length;
   return joined([...told, ...(rest > 0 ? [`${rest} more`] : [])]);
 }

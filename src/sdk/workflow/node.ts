@@ -11,14 +11,27 @@ import type { TaskGroup } from "../../broker/contract.ts";
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 /**
- * A value that is made when the node starts: JSON in which an object with the one key `$output` or
- * `$input` stands for something else.
+ * A value that is made when the node starts: JSON in which an object with the one key `$output`,
+ * `$input` or `$text` stands for something else, and one with `$literal` for what is in it, as it is.
  */
 export type Template = Json;
 
 /** In a Template: the output of a node, or what lies in it. `{"$output": ["schema", "tables", 0]}`. `null` where there is none. */
 export interface OutputRef {
   readonly $output: readonly [node: string, ...path: (string | number)[]];
+}
+
+/**
+ * In a Template: what is in it, as it is. Runners write it around data that look like a template, so that
+ * nobody's data are taken for one.
+ */
+export interface Literal {
+  readonly $literal: Json;
+}
+
+/** In a Template: one text of several parts; of what is no text the JSON stands in it, of `null` nothing. */
+export interface TextRef {
+  readonly $text: readonly Template[];
 }
 
 /** In a Template of a sub-workflow: its input, or what lies in it. Filled in when the sub-workflow starts. */
@@ -30,7 +43,7 @@ export interface InputRef {
 export interface NodeHandler {
   readonly kind: "node";
   readonly does: Step;
-  /** Where code that belongs to nodes (conditions, inputs) is: the module that exports the workflow of that name. */
+  /** Where code that belongs to nodes (conditions) is: the module that exports the workflow of that name. */
   readonly workflow?: { readonly module: string; readonly name: string };
 }
 
@@ -45,6 +58,8 @@ export interface NodeInput {
   readonly condition?: Condition;
   /** What it means to nodes after it when the condition is false. Default `skip`. */
   readonly onSkip?: "skip" | "release";
+  /** Its rank (TaskList.ranks), where its step adds tasks: theirs are made from it. Default 0. */
+  readonly rank?: number;
   /** The id under which its code is found in the workflow of its handler; absent where there is none. */
   readonly code?: string;
 }
@@ -112,7 +127,8 @@ export interface WorkflowStep {
  */
 export interface WaitStep {
   readonly kind: "wait";
-  readonly signal: string;
+  /** Default: the node's whole id, so that in each sub-workflow and map it is another one. */
+  readonly signal?: string;
   readonly approval?: boolean;
   readonly timeoutMs?: number;
   /** When the time is over: default `fail`; `continue`: the output is null. */

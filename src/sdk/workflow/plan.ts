@@ -14,6 +14,8 @@ export interface PlannedNode {
   readonly input: Omit<NodeInput, "outputs">;
   /** How long it is thought to take, milliseconds; 0: as good as nothing. Measured durations of earlier runs replace it. */
   readonly estimateMs: number;
+  /** It adds tasks while it runs (a map, a sub-workflow); its input then says its rank. */
+  readonly addsTasks?: boolean;
   /** 1…10: before all nodes of its execution with a lower one. Default 5. */
   readonly priority?: number;
 }

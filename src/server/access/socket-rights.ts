@@ -46,6 +46,8 @@ const STEERS = [
   "cancel",
   "pausePool",
   "resumePool",
+  "signal",
+  "limitPool",
   "retry",
   "discard",
   "rerun",

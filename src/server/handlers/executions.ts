@@ -8,7 +8,7 @@ import { preferredMedia } from "../media.ts";
 import { attemptReply, executionReply, resultReply } from "../replies.ts";
 import { asRequest } from "../request-input.ts";
 import { csvStream, ndjsonStream } from "../result-lines.ts";
-import { toGroup, toSubmission } from "../submissions.ts";
+import { jsonOf, toGroup, toSubmission } from "../submissions.ts";
 import { submitKey } from "../submit-key.ts";
 import { readOrNow, statusOf, waitForEnd } from "../waiting.ts";
 
@@ -85,7 +85,11 @@ function looking({ broker }: ServerParts): Pick<Handlers, "listExecutions" | "ge
         ...(next === undefined ? {} : { next }),
       };
     },
-    getExecution: async ({ params, query }) => executionReply(await broker.getExecution(params), query.texts),
+    getExecution: async ({ params, query: { texts, wait = 0 } }, call) => {
+      const read = (waitMs: number): ReturnType<typeof broker.getExecution> =>
+        broker.getExecution({ ...params, waitMs });
+      return executionReply(await readOrNow(read, wait, () => call.signal), texts);
+    },
   };
 }
 
@@ -93,7 +97,7 @@ function steering({
   broker,
 }: ServerParts): Pick<
   Handlers,
-  "pauseExecution" | "resumeExecution" | "cancelExecution" | "retryExecution" | "rerunExecution"
+  "pauseExecution" | "resumeExecution" | "cancelExecution" | "signalExecution" | "retryExecution" | "rerunExecution"
 > {
   return {
     pauseExecution: async ({ params, query }, { principal }) =>
@@ -102,6 +106,12 @@ function steering({
       executionReply(await broker.resume({ ...params, by: principal.name }), query.texts),
     cancelExecution: async ({ params, query, body }) =>
       executionReply(await broker.cancel({ ...params, ...body }), query.texts),
+    signalExecution: async ({ params, query, body }) => {
+      const place = { method: "signalExecution", path: "body.payload", texts: query.texts === true };
+      const payload = body?.payload === undefined ? "null" : jsonOf(body.payload, place);
+      const { accepted, released } = await broker.signal({ ...params, payload });
+      return { accepted, released };
+    },
     retryExecution: async ({ params, query, body }) => {
       const { changed, execution } = await broker.retry({ ...params, ...body });
       return { changed, execution: executionReply(execution, query.texts) };

@@ -2,6 +2,7 @@ import type { POOL_OPERATIONS } from "../../api/operations/pools.ts";
 import type { PoolView } from "../../broker/contract.ts";
 import { HoldfastError } from "../../errors/index.ts";
 import type { HandlersOf, ServerParts } from "../handler.ts";
+import { asRequest } from "../request-input.ts";
 import type { Watch } from "../watch.ts";
 
 export function poolHandlers({ broker }: ServerParts, { throughput }: Watch): HandlersOf<typeof POOL_OPERATIONS> {
@@ -20,5 +21,10 @@ export function poolHandlers({ broker }: ServerParts, { throughput }: Watch): Ha
       measured(await broker.pausePool({ pool: params.pool, by: principal.name })),
     resumePool: async ({ params }, { principal }) =>
       measured(await broker.resumePool({ pool: params.pool, by: principal.name })),
+    limitPool: async ({ params, body }) => measured(await asRequest(broker.limitPool({ ...params, ...body }), asField)),
   };
+}
+
+function asField(path: string): string {
+  return path === "pool" ? "params.pool" : `body.${path}`;
 }

@@ -13,12 +13,13 @@ export function taskHandlers(
   const explaining: ExplainParts = { broker, clock, rate: (pool) => throughput.rate(pool) };
   return {
     listTasks: async ({ params, query }) => {
-      const { state, limit = DEFAULT_TASKS, cursor, texts } = query;
+      const { state, limit = DEFAULT_TASKS, cursor, children, texts } = query;
       const { tasks } = await broker.listTasks({
         ...params,
         limit,
         ...(state === undefined ? {} : { states: state }),
         ...(cursor === undefined ? {} : { after: cursor }),
+        ...(children === true ? { children } : {}),
       });
       const page = withinPayload(tasks, limit);
       return {

@@ -12,20 +12,36 @@ import {
 import type { TaskContext } from "../../sdk/task.ts";
 import type { Job } from "./job.ts";
 
+/** What the context says of the node that the task is in a workflow. */
+export interface NodeFacts {
+  readonly id: string;
+  readonly outputs: Readonly<Record<string, unknown>>;
+}
+
 export class AttemptContext implements TaskContext {
   readonly executionId: string;
   readonly index: number;
   readonly attempt: number;
   readonly worker: string;
   readonly #job: Job;
+  readonly #node: NodeFacts | undefined;
 
   /** `index` is the point's in its sweep, or the task's number. */
-  constructor(job: Job, index: number) {
+  constructor(job: Job, index: number, node?: NodeFacts) {
     this.executionId = job.run.executionId;
     this.index = index;
     this.attempt = job.run.attempt;
     this.worker = job.worker;
     this.#job = job;
+    this.#node = node;
+  }
+
+  get node(): string | undefined {
+    return this.#node?.id;
+  }
+
+  get outputs(): Readonly<Record<string, unknown>> {
+    return this.#node?.outputs ?? {};
   }
 
   /** Results of the tasks it comes after, by task number. */

@@ -14,10 +14,10 @@ import { HoldfastError } from "../../errors/index.ts";
 import { checkAgainst } from "../../sdk/standard-schema.ts";
 import { PROGRESS_INTERVAL_MS, type ProgressReport } from "../runner-wire.ts";
 import { AttemptContext } from "./attempt-context.ts";
+import { refusedInput } from "./call-task.ts";
 import { failureFromError, failureFromThrown } from "./failure.ts";
 import { type Ending, failed, isThenable, type Job, loadFailure, resultText } from "./job.ts";
 import type { LoadedArray } from "./task-loader.ts";
-import { refusedInput } from "./task-run.ts";
 
 /** The event loop gets a turn this often. */
 const TURN_INTERVAL_MS = 10;

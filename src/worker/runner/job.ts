@@ -1,5 +1,5 @@
 /** One attempt inside the runner, and the ways it can end. */
-import type { ItemFailure } from "../../broker/contract.ts";
+import type { Awakening, ItemFailure, SkippedTask } from "../../broker/contract.ts";
 import type { Failure } from "../../core/failure.ts";
 import { MAX_PAYLOAD } from "../../broker/limits.ts";
 import { HoldfastError } from "../../errors/index.ts";
@@ -32,6 +32,8 @@ export type Ending =
       readonly partial?: string;
       readonly failures: readonly ItemFailure[];
     }
+  | { readonly type: "skipped"; readonly dependents: SkippedTask["dependents"] }
+  | { readonly type: "suspended"; readonly state: string; readonly until: Awakening }
   | FailedEnding;
 
 export interface FailedEnding {
@@ -55,6 +57,17 @@ export function newJob(run: RunCommand, spec: LoadedSpec, place: Pick<Job, "work
 
 export function failed(failure: Failure): FailedEnding {
   return { type: "failed", failure };
+}
+
+/** The ending of a task that has answered this. */
+export function completed(value: unknown): Ending {
+  const result = resultText(value);
+  return "failure" in result ? failed(result.failure) : { type: "completed", result: result.text };
+}
+
+/** The ending of a task whose code threw this. */
+export function failedBy(thrown: unknown): FailedEnding {
+  return failed(failureFromThrown(thrown));
 }
 
 /** Why a spec could not be loaded: nothing that another try would change, unless it is our own fault. */

@@ -1,65 +1,14 @@
 /** Edits of a live execution: previewed, then done as previewed, in one step: priority, tasks added, tasks removed. */
 import assert from "node:assert/strict";
-import type { Edit, EditChanges, EditReply, Lease, TaskView } from "../../../src/broker/contract.ts";
+import type { Edit } from "../../../src/broker/contract.ts";
 import { MAX_CHANGES_TOLD, MAX_EDITS_KNOWN, MAX_TASKS_PER_CALL } from "../../../src/broker/limits.ts";
 import { ascending } from "../../support/ascending.ts";
-import type { FakeWorker } from "../../support/fake-worker.ts";
 import { completed, done, failed, failure, returned } from "../../support/outcomes.ts";
 import { array, batch, group, submission, tasks, workflow } from "../../support/submissions.ts";
 import { allEvents, allTasks } from "../audit.ts";
 import type { CaseGroup } from "../contract-case.ts";
-import { books, refusedWith, type World } from "../world.ts";
-
-function remove(...numbers: readonly number[]): Edit {
-  return { kind: "remove", tasks: numbers };
-}
-
-function add(after: readonly (readonly number[])[], changes: Parameters<typeof group>[1] = {}): Edit {
-  return { kind: "add", groups: [group(tasks(after.length, after), changes)] };
-}
-
-const NOTHING: EditChanges = {
-  added: 0,
-  addedSkipped: 0,
-  removed: [],
-  removedCount: 0,
-  skipped: [],
-  skippedCount: 0,
-};
-
-function preview(world: World, executionId: string, ...edits: readonly Edit[]): Promise<EditReply> {
-  return world.broker.editExecution({ executionId, edits, apply: false });
-}
-
-function apply(world: World, executionId: string, ...edits: readonly Edit[]): Promise<EditReply> {
-  return world.broker.editExecution({ executionId, edits, apply: true });
-}
-
-async function take(worker: FakeWorker, task: number): Promise<Lease> {
-  const lease = await worker.take();
-  assert.equal(lease.task, task);
-  return lease;
-}
-
-async function finishAll(worker: FakeWorker): Promise<number[]> {
-  const finished: number[] = [];
-  for (let leases = await worker.leases(50); leases.length > 0; leases = await worker.leases(50)) {
-    await worker.finish(...leases);
-    finished.push(...leases.map(({ task }) => task));
-  }
-  return finished;
-}
-
-async function statesOf(world: World, executionId: string): Promise<TaskView["state"][]> {
-  return (await allTasks(world.broker, executionId)).map(({ state }) => state);
-}
-
-/** Tasks that events say were skipped, with the reason. */
-async function skipsTold(world: World, executionId: string): Promise<[number[], string | undefined][]> {
-  return (await allEvents(world.broker, executionId)).flatMap(({ change }) =>
-    change.kind === "tasks" && change.state === "skipped" ? [[change.tasks as number[], change.reason]] : [],
-  );
-}
+import { add, apply, finishAll, NOTHING, preview, remove, skipsTold, statesOf, take } from "../edits.ts";
+import { books, refusedWith } from "../world.ts";
 
 const previews: CaseGroup["cases"] = [
   {
@@ -73,6 +22,7 @@ const previews: CaseGroup["cases"] = [
       const edits = [{ kind: "priority", priority: 8 } as const, add([[0], [1], [4]]), remove(1, 3)];
       const { changes, execution } = await preview(world, executionId, ...edits);
       assert.deepEqual(changes, {
+        ...NOTHING,
         priority: { from: 5, to: 8 },
         added: 3,
         firstAdded: 4,

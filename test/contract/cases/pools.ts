@@ -292,6 +292,8 @@ export const poolCases: CaseGroup = {
           failed: 0,
           sessions: 1,
           slots: 2,
+          standby: 0,
+          min: 0,
         });
       },
     },

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { completed, done, failed, failure, itemFailures, chunkDone, returned } from "../../support/outcomes.ts";
 import { array, batch, group, submission, sweep, tasks } from "../../support/submissions.ts";
+import { PendingCall } from "../../support/pending-call.ts";
 import type { CaseGroup } from "../contract-case.ts";
 import { books, refusedWith } from "../world.ts";
 
@@ -26,6 +27,46 @@ export const viewCases: CaseGroup = {
           after = page.next;
         } while (after !== undefined);
         assert.deepEqual(seen, ids);
+      },
+    },
+    {
+      name: "a look that waits is answered by the execution's end, however it comes, and not before",
+      promises: [10],
+      run: async (world) => {
+        const [first, second] = [await world.submit(batch(2)), await world.submit(batch(1))];
+        const waits = [first, second].map(
+          (executionId) => new PendingCall(world.broker.getExecution({ executionId, waitMs: 20_000 })),
+        );
+        await world.settle();
+        const worker = await world.join();
+        await worker.finish(await worker.take());
+        await world.settle();
+        assert.deepEqual(
+          waits.map(({ state }) => state),
+          ["waiting", "waiting"],
+        );
+        await worker.finish(...(await worker.leases(5)));
+        await world.broker.cancel({ executionId: second }).catch(() => undefined);
+        const [one, other] = await Promise.all(waits.map(({ promise }) => promise));
+        assert.equal(one?.state, "completed");
+        assert.equal(one.counters.completed, 2);
+        assert.ok(other?.state === "completed" || other?.state === "cancelled");
+        const late = await world.broker.getExecution({ executionId: first, waitMs: 20_000 });
+        assert.equal(late.state, "completed");
+        await refusedWith("EXECUTION_NOT_FOUND", () =>
+          world.broker.getExecution({ executionId: "nobody", waitMs: 20_000 }),
+        );
+      },
+    },
+    {
+      name: "a look that waits is answered as things are when its time is over",
+      promises: [9],
+      run: async (world) => {
+        const executionId = await world.submit(batch(1));
+        const wait = new PendingCall(world.broker.getExecution({ executionId, waitMs: 30 }));
+        await world.settle();
+        await world.advance(50);
+        assert.equal((await wait.promise).state, "pending");
       },
     },
     {

@@ -81,10 +81,16 @@ async function executions(api: Caller): Promise<string> {
   });
   assert.match(why.why.sentence, /paused by tester/);
   await api.call("resumeExecution", { params });
+  const signal = { params: { ...params, signal: "go/on" }, body: { payload: { rows: 3 } } };
+  assert.deepEqual(await api.call("signalExecution", signal), { accepted: true, released: 0 });
+  assert.deepEqual(await api.call("signalExecution", { ...signal, body: {} }), { accepted: false, released: 0 });
   await edit(api, executionId);
   await api.call("explainExecution", { params });
   await api.call("listTasks", { params });
   await api.call("getTask", { params: { ...params, task: 1 } });
+  const { nodes } = await api.call<{ nodes: readonly { children: readonly number[] }[] }>("getGraph", { params });
+  assert.deepEqual(nodes[0]?.children, [1]);
+  assert.equal((await api.call("getPlan", { params }))["onHold"], 0);
   return executionId;
 }
 
@@ -168,6 +174,7 @@ async function deadLetters(api: Caller, executionId: string): Promise<void> {
 
 async function queue(api: Caller): Promise<void> {
   for (const id of ["pauseQueue", "resumeQueue"]) await api.call(id, { body: {} });
+  await api.call("limitPool", { params: { pool: "jobs" }, body: { min: 1, max: 8 } });
   for (const id of ["pausePool", "resumePool", "getPool"]) await api.call(id, { params: { pool: "jobs" } });
   for (const id of ["getQueueStats", "listPools", "getStatistics"]) await api.call(id);
   const jobs = [

@@ -75,6 +75,8 @@ for (const store of ["sqlite", "redis"] as const) {
     await api.pausePool({ pool: "default" });
     assert.ok((await broker.listPools()).pools.some(({ pool, paused }) => pool === "default" && paused));
     await api.resumePool({ pool: "default" });
+    assert.equal((await api.limitPool({ pool: "default", min: 1, max: 3 })).max, 3);
+    assert.ok((await broker.listPools()).pools.some(({ pool, max }) => pool === "default" && max === 3));
     const edits = [{ kind: "priority", priority: 8 } as const];
     const preview = await api.editExecution({ executionId: flow, edits, apply: false });
     assert.deepEqual(preview.changes.priority, { from: 3, to: 8 });
@@ -91,6 +93,8 @@ for (const store of ["sqlite", "redis"] as const) {
       await same((at) => at.readResults({ executionId, limit: 10 }));
       await same((at) => at.readResults({ executionId, limit: 10, partialsOnly: true }));
       await same((at) => at.readEvents({ executionId, cursor: 0, limit: 100 }));
+      await same((at) => at.listTasks({ executionId, limit: 10, children: true }));
+      await same((at) => at.listTasks({ executionId, limit: 10, after: 0, states: ["completed"] }));
     }
     await same((at) => at.listExecutions({ limit: 100 }));
     await same((at) => at.listExecutions({ limit: 2, order: "oldest", states: ["completed", "failed"] }));

@@ -25,7 +25,9 @@ const taskGroup = {
   timeoutMs: 1_000,
   memoryLimitMb: 100,
   delayMs: 5,
-  work: { kind: "tasks", inputs: ["1", "2"], after: [[], [0]] },
+  onFailure: "continue",
+  when: "completed",
+  work: { kind: "tasks", inputs: ["1", "2"], after: [[], [0]], labels: ["a", "b"], ranks: [1.5, 0] },
 } as const;
 const arrayGroup = {
   ...taskGroup,
@@ -66,6 +68,8 @@ const COMPLETE: { readonly [M in BrokerMethod]: ParamsOf<M> } = {
   cancel: { executionId: "x", reason: "r" },
   pausePool: { pool: "p", by: "b" },
   resumePool: { pool: "p", by: "b" },
+  limitPool: { pool: "p", min: 1, max: 2 },
+  signal: { executionId: "x", signal: "s", payload: "1" },
   retry: { executionId: "x", letters: [{ task: 1, start: 0 }] },
   discard: { executionId: "x", letters: [{ task: 1, start: 0 }] },
   rerun: { executionId: "x", task: 1 },
@@ -75,6 +79,11 @@ const COMPLETE: { readonly [M in BrokerMethod]: ParamsOf<M> } = {
       { kind: "priority", priority: 8 },
       { kind: "add", groups: [taskGroup] },
       { kind: "remove", tasks: [1, 2] },
+      { kind: "rewire", task: 1, after: [0] },
+      { kind: "rank", tasks: [1], ranks: [2.5] },
+      { kind: "hold", tasks: [1] },
+      { kind: "unhold", tasks: [2] },
+      { kind: "undo" },
     ],
     apply: true,
     version: "v",
@@ -98,6 +107,10 @@ const COMPLETE: { readonly [M in BrokerMethod]: ParamsOf<M> } = {
       { kind: "completed", lease, durationMs: 1.5, output, result: "1" },
       { kind: "chunk", lease, durationMs: 1, output, values: "[1]", partial: "{}", failures: [{ item: 3, failure }] },
       { kind: "failed", lease, durationMs: 1, output, failure, culprit: 2 },
+      { kind: "skipped", lease, durationMs: 1, output, dependents: "release" },
+      { kind: "suspended", lease, durationMs: 1, output, state: "1", until: { kind: "delay", delayMs: 1 } },
+      { kind: "suspended", lease, durationMs: 1, state: "1", until: { kind: "signal", signal: "s", timeoutMs: 1 } },
+      { kind: "suspended", lease, durationMs: 1, state: "1", until: { kind: "tasks", groups: [taskGroup] } },
       { kind: "returned", lease },
     ],
     claim: { max: 5, waitMs: 0 },
@@ -116,7 +129,7 @@ const COMPLETE: { readonly [M in BrokerMethod]: ParamsOf<M> } = {
     limit: 1,
     after: "b",
   },
-  listTasks: { executionId: "x", states: ["failed"], limit: 1, after: 0 },
+  listTasks: { executionId: "x", states: ["failed"], limit: 1, after: 0, children: true },
   listDeadLetters: { executionId: "x", inputs: true, limit: 1, after: "a" },
   listAttempts: { executionId: "x", task: 0, limit: 1 },
   readResults: { executionId: "x", cursor: 0, limit: 1, waitMs: 0, partialsOnly: true },
@@ -151,8 +164,7 @@ const COMPLETE: { readonly [M in BrokerMethod]: ParamsOf<M> } = {
 /** Keys that the contract makes optional, with the path of the object that holds them. */
 const OPTIONAL: readonly [BrokerMethod, string, readonly string[]][] = [
   ["submit", "submissions.0", ["key", "open", "maxFailures", "verify", "retentionMs", "meta", "keepInputs"]],
-  ["submit", "submissions.0.groups.0", ["timeoutMs", "memoryLimitMb", "delayMs"]],
-  ["submit", "submissions.0.groups.0.work", ["after"]],
+  ["submit", "submissions.0.groups.0", ["timeoutMs", "memoryLimitMb", "delayMs", "onFailure", "when"]],
   ["pause", "", ["by"]],
   ["resume", "", ["by"]],
   ["cancel", "", ["reason"]],
@@ -173,7 +185,7 @@ const OPTIONAL: readonly [BrokerMethod, string, readonly string[]][] = [
   ["reconcile", "held.0", ["start", "replica"]],
   ["editExecution", "", ["version", "editId"]],
   ["listExecutions", "", ["states", "kinds", "name", "order", "idPrefix", "after"]],
-  ["listTasks", "", ["states", "after"]],
+  ["listTasks", "", ["states", "after", "children"]],
   ["listDeadLetters", "", ["executionId", "inputs", "after"]],
   ["listSessions", "", ["live", "after"]],
   ["listAttempts", "", ["task"]],
@@ -188,6 +200,10 @@ const OPTIONAL: readonly [BrokerMethod, string, readonly string[]][] = [
   ["readCheckpoint", "", ["version"]],
   ["deleteCheckpoints", "", ["version", "keep"]],
   ["judgeVerifications", "verdicts.0", ["disagreement"]],
+  ["limitPool", "", ["max"]],
+  ["commit", "outcomes.3", ["output"]],
+  ["commit", "outcomes.4", ["output"]],
+  ["commit", "outcomes.5.until", ["timeoutMs"]],
 ];
 
 type Fields = Record<string, unknown>;
@@ -243,11 +259,12 @@ test("every optional key may be absent, every other one may not", () => {
       const group =
         path === "submissions.0.groups.1" ||
         path === "edits.1.groups.0" ||
+        path === "outcomes.6.until.groups.0" ||
         (method === "extend" && path === "groups.0");
       const free = new Set([
         ...optional,
-        ...(group ? ["timeoutMs", "memoryLimitMb", "delayMs"] : []),
-        ...(path === "groups.0.work" || path === "edits.1.groups.0.work" ? ["after"] : []),
+        ...(group ? ["timeoutMs", "memoryLimitMb", "delayMs", "onFailure", "when"] : []),
+        ...(/(^|\.)groups\.0\.work$/.test(path) ? ["after", "labels", "ranks"] : []),
       ]);
       const leaseLike = path.endsWith(".lease")
         ? ["start", "replica"]

@@ -74,6 +74,8 @@ const pool: PoolView = {
   failed: 7,
   sessions: 3,
   slots: 12,
+  standby: 0,
+  min: 0,
 };
 const report: RunReport = {
   executionId: status.executionId,
@@ -152,7 +154,7 @@ describe("every screen fits terminals from 20 columns up", () => {
     weights: [1.7, 1.1, 1.8, 2.1],
   } as const;
   const screens: Readonly<Record<string, (at: Look) => readonly string[]>> = {
-    banner: (at) => bannerLines(at, "0.1.0"),
+    banner: (at) => bannerLines(at, "0.1.0", "a parameter sweep that does not let go"),
     configuration: (at) =>
       configurationLines(at, planDemo({ scale: "large", workers: 3, fault: true, mode: "queue", seed: 1 }), 333),
     check: (at) => checkLines(at, "Prerequisites met: Node 24.21.0, 333 penguins in 6 classes"),

@@ -142,6 +142,26 @@ for (const [where, open] of Object.entries(PLACES)) {
       assert.match(ended.stderr, /is already failed\. \[EXECUTION_ENDED\]/);
     });
 
+    it("edit rewires, ranks, holds and lets go, and takes it back", async (t) => {
+      const { broker, run } = await open(t);
+      const id = await prepared(broker);
+      const edits = ["--rewire", "5=4", "--rewire", "4=", "--rank", "4=2.5", "--rank", "3=1", "--hold", "3,5"];
+      const asked = await run("edit", id, ...edits);
+      assert.match(asked.stdout, /edited:\n +Rewired +1 task\n +Ranked +2 tasks\n +Held +2 tasks\n/, asked.stderr);
+      assert.equal((await run("edit", id, ...edits, "--apply")).code, 0);
+      const [, , , third, fourth, last] = (await broker.listTasks({ executionId: id, limit: 9 })).tasks;
+      assert.deepEqual([third?.state, third?.held, fourth?.rank, last?.held], ["blocked", true, 2.5, true]);
+      assert.match((await run("edit", id, "--unhold", "3", "--apply")).stdout, /Let go +1 task\n/);
+      assert.match((await run("edit", id, "--undo")).stdout, /would be edited:\n +Held +1 task\n/);
+      const undone = JSON.parse((await run("edit", id, "--undo", "--apply", "--json")).stdout) as {
+        changes: { held: number };
+      };
+      assert.equal(undone.changes.held, 1);
+      assert.match((await run("edit", id, "--undo")).stderr, /no last edit to take back \[INVALID_REQUEST\]/);
+      const cycle = await run("edit", id, "--rewire", "4=5");
+      assert.match(cycle.stderr, /would be a cycle: 4 waits for 5, 5 waits for 4 \[INVALID_REQUEST\]/);
+    });
+
     it("dead-letters lists, shows, replays and discards", async (t) => {
       const { broker, run } = await open(t);
       const id = await prepared(broker);
@@ -177,6 +197,20 @@ for (const [where, open] of Object.entries(PLACES)) {
       assert.match((await run("pools", "resume", "gpu")).stdout, /Pool gpu is open/);
       assert.match((await run("pools", "pause", "--all")).stdout, /All pools are paused/);
       assert.equal((await run("pools", "pause")).code, 2);
+    });
+
+    it("pools are limited, and who stands by is listed", async (t) => {
+      const { broker, run } = await open(t);
+      for (const worker of ["w1", "w2", "w3"]) await FakeWorker.join(broker, { worker, pools: ["gpu"] });
+      const limited = await run("pools", "limit", "gpu", "--min", "1", "--max", "2");
+      assert.equal(limited.stdout, "At most 2 workers of pool gpu get its work. 1 of 3 stands by.\n");
+      assert.match((await run("pools")).stdout, /STANDBY +LIMITS\n.*gpu .* 1 +1 to 2\n/s);
+      const few = await run("pools", "limit", "gpu", "--min", "5");
+      assert.equal(few.stdout, "All workers of pool gpu get its work. It has 3 of the 5 that it should have.\n");
+      const wrong = await run("pools", "limit", "gpu", "--min", "3", "--max", "2");
+      assert.match(wrong.stderr, /--max is 2; expected at least --min, which is 3\. \[INVALID_OPTION\]/);
+      const view = JSON.parse((await run("pools", "limit", "gpu", "--max", "0", "--json")).stdout) as { max: number };
+      assert.equal(view.max, 0);
     });
   });
 }

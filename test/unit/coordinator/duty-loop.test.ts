@@ -16,6 +16,7 @@ interface Setup {
   readonly random?: number;
   readonly isLeader?: () => boolean;
   readonly logger?: Logger;
+  readonly runsAtEnd?: boolean;
   readonly run?: (runNumber: number) => Promise<DutyReport>;
 }
 
@@ -26,6 +27,7 @@ function loopOf(setup: Setup): { clock: VirtualClock; loop: DutyLoop; runsAtMs: 
     name: "probe",
     intervalMs: INTERVAL_MS,
     counts: "things done",
+    runsAtEnd: setup.runsAtEnd ?? false,
     runOnce: (_broker: Broker) => {
       runsAtMs.push(clock.now() - VIRTUAL_START);
       return setup.run?.(runsAtMs.length) ?? Promise.resolve(NOTHING);
@@ -131,5 +133,23 @@ describe("duty loop", () => {
     await clock.advance(5_000);
     assert.deepEqual(runsAtMs, [0]);
     assert.equal(clock.waiting, 0);
+  });
+
+  it("runs a last time at the end, if the duty says so and leads, and whatever comes of it", async () => {
+    for (const { leads, runs } of [
+      { leads: true, runs: [0, 500] },
+      { leads: false, runs: [] },
+    ]) {
+      const { clock, loop, runsAtMs } = loopOf({
+        runsAtEnd: true,
+        isLeader: () => leads,
+        run: (run) => (run === 1 ? Promise.resolve(NOTHING) : Promise.reject(new HoldfastError("BROKER_CLOSED"))),
+      });
+      loop.start();
+      await clock.advance(500);
+      await loop.stop();
+      assert.deepEqual(runsAtMs, runs);
+      assert.equal(clock.waiting, 0);
+    }
   });
 });

@@ -188,6 +188,79 @@ describe("why: tasks that wait", () => {
   });
 });
 
+describe("why: parts of workflows", () => {
+  it("names a task as its execution does", () => {
+    const waitsFor = [{ task: 1, name: "load", label: "release/load", state: "running" }] as const;
+    const said = answer(facts({ waitsFor, waitsForCount: 1 }, { state: "blocked", label: "release/fit" }));
+    assert.equal(said.sentence, "Task 3 (release/fit) waits for task 1 (release/load, running).");
+  });
+
+  it("says that a task is held, what else it waits for, and how to let it go", () => {
+    const waitsFor = [{ task: 1, name: "load", state: "running" }] as const;
+    const said = answer(facts({ waitsFor, waitsForCount: 1 }, { state: "blocked", held: true }));
+    assert.equal(said.sentence, "Task 3 (fit) is held.");
+    assert.match(said.startsWhen, /holdfast edit k7m2 --unhold 3 --apply/);
+    assert.deepEqual(
+      said.also.map(({ code }) => code),
+      ["waits-for-parents"],
+    );
+  });
+
+  it("says how long a task sleeps", () => {
+    const said = answer(facts({}, { state: "scheduled", suspended: { until: "delay" }, notBefore: NOW + 5_000 }));
+    assert.equal(said.sentence, "Task 3 (fit) sleeps until 2026-01-01 12:00:05 UTC (in 5 s).");
+  });
+
+  it("says which signal a task waits for, for how long, and with what to give it", () => {
+    const suspended = { until: "signal", signal: "go now" } as const;
+    const said = answer(facts({}, { state: "blocked", suspended }));
+    assert.equal(said.sentence, "Task 3 (fit) waits for signal go now.");
+    assert.match(said.startsWhen, /`holdfast signal k7m2 'go now'`.*`holdfast approve k7m2 'go now'`/);
+    const limited = answer(facts({}, { state: "scheduled", suspended, notBefore: NOW + 5_000 }));
+    assert.match(limited.sentence, /signal go now, until 2026-01-01 12:00:05 UTC \(in 5 s\) at most\.$/);
+    assert.deepEqual(limited.also, []);
+  });
+
+  it("says which tasks that it has added a task waits for", () => {
+    const waitsFor = [{ task: 9, name: "item", label: "fit[0]", state: "queued" }] as const;
+    const said = answer(facts({ waitsFor, waitsForCount: 30 }, { state: "blocked", suspended: { until: "tasks" } }));
+    assert.equal(said.sentence, "Task 3 (fit) waits for tasks that it has added: task 9 (fit[0], queued) and 29 more.");
+  });
+
+  it("says that a task is there for when something fails", () => {
+    const said = answer(facts({}, { state: "blocked" }));
+    assert.equal(said.sentence, "Task 3 (fit) is there for when something of execution k7m2 has failed.");
+    const held = answer(facts({}, { state: "blocked", held: true }));
+    assert.deepEqual(held.also, []);
+  });
+
+  it("tells a task that its own condition has skipped from one that was not needed", () => {
+    const condition = answer(facts({}, { state: "skipped", attempts: 1 }));
+    assert.match(condition.sentence, /was skipped: its own condition did not hold/);
+    const spare = answer(facts({}, { state: "skipped", attempts: 0 }));
+    assert.match(spare.sentence, /was skipped: .*something had failed, and nothing had\.$/);
+  });
+
+  it("says that those who could run it stand by, because their pool has its maximum", () => {
+    const pool = { pool: "train", paused: false, max: 1 };
+    const later = worker("w2", { capabilities: ["gpu"], openedAt: 2 });
+    const said = answer(facts({ pool, requires: ["gpu"] }), [later, worker("w1", { openedAt: 1 })]);
+    assert.equal(said.sentence, "Pool train has its maximum of 1 worker; w2, which could run it, stands by.");
+    assert.match(said.startsWhen, /holdfast pools limit train --max 2/);
+    const none = answer(facts({ pool: { ...pool, max: 0 } }));
+    assert.equal(none.sentence, "Pool train has a maximum of no workers; w1, which could run it, stands by.");
+  });
+
+  it("counts only the slots of workers that get the pool's work", () => {
+    const pool = { pool: "train", paused: false, max: 1 };
+    const said = answer(facts({ pool, ahead: 3 }), [
+      worker("w1", { openedAt: 1, leases: 4 }),
+      worker("w2", { openedAt: 2 }),
+    ]);
+    assert.match(said.sentence, /^All 4 slots of pool train that could run it are busy; 3 items/);
+  });
+});
+
 describe("why: several reasons at once", () => {
   it("puts what a person has stopped first, and lists the others", () => {
     const said = answer(
@@ -237,23 +310,41 @@ const looks = fc
     ahead: count,
     notBefore: fc.option(fc.integer({ min: NOW - 9_000, max: NOW + 9_000_000 })),
     requires: fc.subarray(["cpu", "gpu"]),
+    max: fc.option(fc.nat({ max: 3 })),
+    held: fc.boolean(),
+    suspended: fc.option(fc.record({ until: fc.constantFrom("delay", "signal", "tasks"), signal: fc.string() })),
   })
-  .map(({ state, items, failures, notBefore, ...rest }) =>
+  .map(({ state, items, failures, notBefore, max, held, suspended, ...rest }) =>
     facts(
       {
         execution: { executionId: "k7m2", state: rest.paused ? "paused" : "running" },
-        pool: { pool: "train", paused: rest.poolPaused },
+        pool: { pool: "train", paused: rest.poolPaused, ...(max === null ? {} : { max }) },
         waitsForCount: rest.parents,
         ahead: rest.ahead,
         requires: rest.requires,
         ...(notBefore === null ? {} : { notBefore }),
       },
-      { state, failures, ...(items === null ? {} : { items }) },
+      {
+        state,
+        failures,
+        ...(items === null ? {} : { items }),
+        ...(held ? { held } : {}),
+        ...(suspended === null ? {} : { suspended }),
+      },
     ),
   );
 
 /** Codes that say what holds a task back now. */
-const HOLDING: readonly WhyCode[] = ["execution-paused", "pool-paused", "no-worker", "no-capable-worker"];
+const HOLDING: readonly WhyCode[] = [
+  "execution-paused",
+  "pool-paused",
+  "held",
+  "waits-for-signal",
+  "waits-for-failure",
+  "no-worker",
+  "no-capable-worker",
+  "pool-full",
+];
 
 describe("why: whatever the state", () => {
   it("has one short, finished answer, and no reason twice", () => {

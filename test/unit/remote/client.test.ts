@@ -294,12 +294,14 @@ test("a commit that is too large for one frame goes in several, and claims with 
   const host = await belongings.serve(brokerOf({ commit }), { limits: { maxRequestBytes: 500_000 } });
   const client = await belongings.connect(host.url);
   const result = JSON.stringify('"'.repeat(10_000));
-  const outcomes = Array.from({ length: 20 }, (_, task): Outcome => ({
-    kind: "completed",
-    lease: { executionId: "x", task, token: "t" },
-    durationMs: 1,
-    result,
-  }));
+  const { groups } = submission();
+  const outcomes = Array.from({ length: 20 }, (_, task): Outcome => {
+    const ran = { lease: { executionId: "x", task, token: "t" }, durationMs: 1 };
+    if (task % 4 === 0) return { ...ran, kind: "suspended", state: result, until: { kind: "delay", delayMs: 1 } };
+    const added = groups.map((group) => ({ ...group, handler: result }));
+    if (task % 4 === 2) return { ...ran, kind: "suspended", state: "1", until: { kind: "tasks", groups: added } };
+    return { ...ran, kind: "completed", result };
+  });
   const reply = await client.commit({ session: "s", outcomes, claim: { max: 5, waitMs: 0 } });
   assert.ok(commits.length > 1, `${commits.length} commits`);
   assert.deepEqual(

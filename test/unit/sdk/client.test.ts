@@ -195,6 +195,28 @@ test("an edit that would do something else by now is refused; so is what cannot 
   await assert.rejects(points.edit({ add: batch(double, [4]) }), { code: "INVALID_OPTION", message: /sweep/ });
 });
 
+test("tasks of an execution are rewired, ranked and held, and the last edit is taken back", async (t) => {
+  const { client, worker } = await world(t);
+  const execution = await client.submit(batch(double, [1, 2, 3, 4]));
+  await (await execution.edit({ rewire: { 0: [3], 1: [] }, rank: { 2: 5 }, hold: [1] })).apply();
+  const edit = await execution.edit({ unhold: [1] });
+  assert.equal(edit.changes.unheld, 1);
+  await edit.apply();
+  const undo = await execution.undo();
+  assert.equal(undo.changes.held, 1);
+  assert.deepEqual(await undo.apply(), undo.changes);
+  await assert.rejects(execution.undo(), { code: "INVALID_REQUEST" });
+  await assert.rejects(execution.edit({ rewire: { 3: [0] } }), { code: "INVALID_REQUEST", message: /3 waits for 0/ });
+  await worker.runAll();
+  assert.deepEqual(
+    (await all(execution.results({ follow: false }))).map(({ index }) => index),
+    [2, 3, 0],
+  );
+  await (await execution.edit({ unhold: [1] })).apply();
+  await worker.runAll();
+  assert.equal((await execution.wait()).counters.completed, 4);
+});
+
 test("executions are found again by the beginning of their id, with points from the notes", async (t) => {
   const { client, worker } = await world(t);
   const definition = sweep(double, { over: list([5, 7]), reduce: count(), key: "a" });

@@ -55,6 +55,14 @@ describe("edits over HTTP", () => {
       removedCount: 1,
       skipped: [],
       skippedCount: 0,
+      rewired: 0,
+      rerun: [],
+      rerunCount: 0,
+      ranked: 0,
+      held: 0,
+      unheld: 0,
+      restored: [],
+      restoredCount: 0,
     });
     assert.deepEqual([execution.priority, execution.counters.total], [5, 7]);
     const applied = await apply({ edits, version });
@@ -86,6 +94,26 @@ describe("edits over HTTP", () => {
     assert.deepEqual([refused.code, /new preview/.test(refused.error)], ["EDIT_CONFLICT", true]);
   });
 
+  it("rewire, rank, hold and let go, and are taken back", async (t) => {
+    const { world, executionId, preview, apply } = await prepared(t);
+    const edits = [
+      { kind: "rewire", task: 0, after: [2] },
+      { kind: "rank", tasks: [1], ranks: [1.5] },
+      { kind: "hold", tasks: [2] },
+    ];
+    const { changes } = await apply({ edits });
+    assert.deepEqual([changes.rewired, changes.ranked, changes.held], [1, 1, 1]);
+    const taken = await preview([{ kind: "undo" }]);
+    assert.deepEqual([taken.changes.rewired, taken.changes.ranked, taken.changes.unheld], [1, 1, 1]);
+    await apply({ edits: [{ kind: "unhold", tasks: [2] }] });
+    assert.equal((await apply({ edits: [{ kind: "undo" }] })).changes.held, 1);
+    const { tasks } = await world.expect<{ tasks: readonly { held?: boolean; rank?: number }[] }>(
+      200,
+      `GET /executions/${executionId}/tasks`,
+    );
+    assert.deepEqual([tasks[2]?.held, tasks[1]?.rank], [true, 1.5]);
+  });
+
   it("keep JSON texts as they are where texts are asked for", async (t) => {
     const { world, executionId } = await prepared(t);
     const work = { kind: "tasks", inputs: ['{"n":1.0}'] };
@@ -110,6 +138,11 @@ describe("edits over HTTP", () => {
       [[{ kind: "add", groups: [] }], "body.edits[0].groups"],
       [[{ kind: "add", groups: [arrays] }], "body.edits[0].groups[0].work.kind"],
       [[{ kind: "remove", tasks: [] }], "body.edits[0].tasks"],
+      [[{ kind: "rewire", task: 3, after: [] }], "body.edits[0].task"],
+      [[{ kind: "rewire", task: 0, after: [0] }], "body.edits[0].after"],
+      [[{ kind: "rank", tasks: [0], ranks: [1, 2] }], "body.edits[0].ranks"],
+      [[{ kind: "hold", tasks: [0, 3] }], "body.edits[0].tasks[1]"],
+      [[{ kind: "undo" }], "body.edits[0]"],
       [[{ kind: "remove", tasks: [1, -1] }], "body.edits[0].tasks[1]"],
       [[{ kind: "remove", tasks: [0, 3] }], "body.edits[0].tasks[1]"],
       [

@@ -92,6 +92,24 @@ describe("pools", () => {
   });
 });
 
+describe("limits of pools", () => {
+  it("are set and told, and what is wrong names its field", async (t) => {
+    const world = await startHttpWorld(t);
+    for (const worker of ["w1", "w2"]) await FakeWorker.join(world.broker, { worker, pools: ["train"] });
+    const limited = await checkedReply<PoolView>(world, "limitPool", { params: { pool: "train" }, body: { max: 1 } });
+    assert.deepEqual([limited.min, limited.max, limited.standby], [0, 1, 1]);
+    const wrong: readonly (readonly [string, unknown, string])[] = [
+      ["train", { min: 2, max: 1 }, "body.max"],
+      ["train", { min: -1 }, "body.min"],
+      ["*", { max: 1 }, "params.pool"],
+    ];
+    for (const [pool, body, field] of wrong) {
+      const refused = await world.expect<{ code: string; field: string }>(400, `PUT /pools/${pool}/limits`, body);
+      assert.deepEqual([refused.code, refused.field], ["INVALID_REQUEST", field]);
+    }
+  });
+});
+
 describe("statistics", () => {
   it("sum up executions, items, workers and the server", async (t) => {
     const world = await startHttpWorld(t);
@@ -128,6 +146,8 @@ describe("throughput", () => {
     failed: 0,
     sessions: 0,
     slots: 0,
+    standby: 0,
+    min: 0,
   });
 
   it("is measured from looks at the totals, over a minute at most", async () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
-import { SCHEMA_VERSION } from "../../../src/broker/sqlite/schema.ts";
+import { MIGRATIONS, SCHEMA_VERSION } from "../../../src/broker/sqlite/schema.ts";
 import { HoldfastError } from "../../../src/errors/index.ts";
 import { allResults, auditBroker } from "../../contract/audit.ts";
 import { openOwnedWorld } from "../../contract/owned-world.ts";
@@ -133,6 +133,28 @@ describe("a file of version 1", () => {
       withFile(old, (db) => db.exec(STORE_V1));
       for (const file of [old, fresh]) await openOwnedWorld(file).close();
       assert.deepEqual(shapeOf(old), shapeOf(fresh));
+    }));
+
+  it("is the same by way of every version between", () =>
+    withTemporaryFolder(async (folder) => {
+      const [stepwise, fresh] = [join(folder, "stepwise.db"), join(folder, "fresh.db")];
+      for (let version = 2; version < SCHEMA_VERSION; version += 1) {
+        const steps = version === 2 ? [STORE_V1] : [];
+        const all = [...steps, ...(MIGRATIONS.get(version) ?? []), `PRAGMA user_version = ${version}`];
+        withFile(stepwise, (db) => all.forEach((sql) => db.exec(sql)));
+      }
+      const { world, close } = openOwnedWorld(stepwise);
+      const worker = await world.join();
+      for (let leases = await worker.leases(9); leases.length > 0; leases = await worker.leases(9))
+        await worker.finish(...leases);
+      assert.equal((await world.view("old-1")).state, "completed");
+      const { tasks } = await world.broker.listTasks({ executionId: "old-1", limit: 10 });
+      assert.ok(
+        tasks.every(({ rank, label, held }) => rank === undefined && label === undefined && held === undefined),
+      );
+      await close();
+      await openOwnedWorld(fresh).close();
+      assert.deepEqual(shapeOf(stepwise), shapeOf(fresh));
     }));
 
   it("stays as it was when it cannot be brought up to date", () =>

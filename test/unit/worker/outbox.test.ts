@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Outcome } from "../../../src/broker/contract.ts";
 import { MAX_BATCH } from "../../../src/broker/limits.ts";
+import { DEFAULT_RETRY } from "../../../src/core/retry.ts";
 import { Outbox } from "../../../src/worker/outbox.ts";
 
 function outcome(task: number, length = 4): Outcome {
@@ -33,6 +34,21 @@ test("large results share no commit, but none is too large to leave", () => {
   outbox.add(outcome(3, 20 * 1_048_576));
   assert.equal(outbox.length, 3 * large + 20 * 1_048_576);
   assert.deepEqual([outbox.take(), outbox.take(), outbox.take(), outbox.take()].map(tasksOf), [[0], [1], [2], [3]]);
+});
+
+test("what a task goes on with counts, and so do the tasks that it adds", () => {
+  const outbox = new Outbox();
+  const large = 5 * 1_048_576;
+  const { lease } = outcome(0);
+  const group = { name: "g", handler: "x".repeat(large), pool: "p", requires: [], retry: DEFAULT_RETRY, maxLosses: 3 };
+  const work = { kind: "tasks", inputs: ["1"] } as const;
+  const suspended = { kind: "suspended", lease, durationMs: 1, state: "x".repeat(large) } as const;
+  outbox.add({ ...suspended, until: { kind: "delay", delayMs: 1 } });
+  outbox.add({ ...suspended, state: "1", until: { kind: "tasks", groups: [{ ...group, work }] } });
+  outbox.add({ kind: "skipped", lease, durationMs: 1, dependents: "skip" });
+  assert.equal(outbox.take().length, 1);
+  assert.equal(outbox.take().length, 2);
+  assert.equal(outbox.length, 0);
 });
 
 test("what is put back goes first", () => {

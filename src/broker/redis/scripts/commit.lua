@@ -21,8 +21,10 @@
 -- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
+-- @include lib/suspending
 -- @include lib/verification
 -- @include lib/claiming
+-- @include lib/submitting
 -- @include lib/outcomes
 
 outcomes.start(12)
@@ -42,8 +44,8 @@ local verdicts = {}
 for at = 1, tonumber(ARGV[10]) do
   verdicts[at] = outcomes.commitBatch(session)
 end
-if outcomes.hasFailures then
-  -- Executions that reach their `maxFailures` end before more of them is claimed.
+if outcomes.hasFailures or books.callsRescue then
+  -- Executions that reach their `maxFailures` end before more of them is claimed, and rescue tasks can be claimed at once.
   books.settle()
 end
 local stops = orders.take(session)

@@ -16,6 +16,7 @@
 -- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
+-- @include lib/suspending
 -- @include lib/verification
 -- @include lib/claiming
 -- @include lib/examining
@@ -28,9 +29,10 @@ local OWN = { meta = true, feed = true, executions = true, live = true, keys = t
 -- with its end.
 local KEPT = { results = true, values = true, tries = true, events = true, commits = true, attempts = true, letters = true,
   groups = true, report = true, disagreements = true, group = true, inputs = true, discarded = true, retaken = true,
-  children = true, edits = true }
-local WAITING = { blocked = true, waits = true, later = true, stopped = true, queue = true, again = true, chunks = true,
-  ranges = true }
+  children = true, marks = true, edits = true, suspended = true, resumes = true, signals = true,
+  held = true, undo = true }
+local WAITING = { blocked = true, waits = true, rescue = true, later = true, stopped = true, awaiting = true, queue = true, again = true,
+  chunks = true, ranges = true }
 local OPEN = { verifications = true, copied = true, running = true, lanes = true }
 
 local function orphan(key)
@@ -88,7 +90,7 @@ local function checkSession(key, id, part)
   end
 end
 
-local SUFFIXES = { ':idle', ':buckets', ':since', ':replicas' }
+local SUFFIXES = { ':idle', ':members', ':buckets', ':since', ':replicas' }
 
 -- The pool that a key is of, and its bucket where it is one. Names of pools may hold anything.
 local function poolOf(rest)

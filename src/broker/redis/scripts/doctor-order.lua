@@ -15,6 +15,7 @@
 -- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
+-- @include lib/suspending
 -- @include lib/verification
 -- @include lib/claiming
 -- @include lib/examining
@@ -52,7 +53,15 @@ local function examine(group)
   local queued = count(call('HGET', group.key, 'queued'))
   local isReady = queued > 0 and not group.notBefore and execution.state ~= 'paused'
   local bucket = ready.bucketOf(group)
-  local turn = call('ZSCORE', ready.lanesKey(execution, group.pool, bucket), group.no)
+  local lanes = ready.lanesKey(execution, group.pool, bucket)
+  if group.isRanked then
+    -- Each of its tasks has a place of its own: doctor-again.
+    if isReady and call('EXISTS', lanes) == 1 then
+      checkBucket(group, bucket, 0)
+    end
+    return
+  end
+  local turn = call('ZSCORE', lanes, ready.laneOf(group))
   if isReady and turn then
     checkBucket(group, bucket, turn)
   elseif isReady then

@@ -18,8 +18,10 @@
 -- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
+-- @include lib/suspending
 -- @include lib/verification
 -- @include lib/claiming
+-- @include lib/standby
 -- @include lib/examining
 
 local sums = {}
@@ -74,6 +76,38 @@ local function checkIdle(pool)
       examining.note('idle-gone', id .. ' in ' .. pool, function()
         call('ZREM', ready.poolKey(pool) .. ':idle', id)
       end)
+    end
+  end
+end
+
+-- Sessions in the order in which they get the pool's work; those that come too late stand by.
+local function checkMembers(pool)
+  for _, id in ipairs(standby.members(pool)) do
+    if not records.session(id) then
+      examining.note('member-gone', id .. ' in ' .. pool, function()
+        standby.leave(pool, id)
+      end)
+    end
+  end
+  for place, id in ipairs(standby.members(pool)) do
+    local session = records.session(id)
+    if session and (session.standby[pool] or false) ~= standby.isBeyond(pool, place - 1) then
+      examining.note('standby-wrong', id .. ' in ' .. pool, function()
+        standby.mark(pool, id, standby.isBeyond(pool, place - 1))
+      end)
+    end
+  end
+end
+
+local function checkMemberships()
+  for _, id in ipairs(call('ZRANGE', PREFIX .. 'sessions', 0, -1)) do
+    local session = records.session(id)
+    for _, pool in ipairs(session and session.pools or {}) do
+      if not standby.isMember(pool, id) then
+        examining.note('member-missing', id .. ' in ' .. pool, function()
+          standby.join(pool, id, session.no)
+        end)
+      end
     end
   end
 end
@@ -135,7 +169,9 @@ if isSummed then
   end
   sumSessions()
 end
+checkMemberships()
 for _, pool in ipairs(call('SMEMBERS', PREFIX .. 'pools')) do
+  checkMembers(pool)
   if isSummed then
     compare(pool)
   end

@@ -16,6 +16,7 @@
 -- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
+-- @include lib/suspending
 -- @include lib/verification
 -- @include lib/claiming
 -- @include lib/examining
@@ -24,27 +25,30 @@ local execution = records.live(ARGV[4])
 if not execution or examining.seal(execution) ~= ARGV[5] then
   return examining.reply(0)
 end
-local sums = {}
+local sums, passed = {}, 0
 
 -- Compares the fields of a hash with what was counted, and writes them.
-local function compare(name, key, counted, where)
-  local row = call('HMGET', key, unpack(examining.STATES))
+local function compare(name, record, counted, where)
+  local row = call('HMGET', record.key, unpack(examining.STATES))
   for at, state in ipairs(examining.STATES) do
     local known, value = count(row[at]), counted[at]
     if known ~= value then
       local text = state .. ' of ' .. where .. ' is ' .. int(known) .. ', counted ' .. int(value)
       examining.note(name, text, function()
-        call('HSET', key, state, int(value))
+        call('HSET', record.key, state, int(value))
+        record.counts[state] = value
       end)
     end
   end
 end
 
-local function checkRunning(no, running)
+-- Groups with leases are in the set; those that had some may be.
+local function checkRunning(group, running)
   local key = execution.key .. ':running'
-  if (call('SISMEMBER', key, no) == 1) ~= (running > 0) then
-    examining.note('running-wrong', no .. ':' .. execution.id, function()
-      call(running > 0 and 'SADD' or 'SREM', key, no)
+  if running > 0 and call('SISMEMBER', key, group.no) == 0 then
+    examining.note('running-wrong', group.lane, function()
+      call('SADD', key, group.no)
+      call('HSET', group.key, 'ran', '1')
     end)
   end
 end
@@ -56,19 +60,29 @@ for at = 6, #ARGV, 1 + #examining.STATES do
     counted[place] = tonumber(ARGV[at + place])
     sums[place] = (sums[place] or 0) + counted[place]
   end
-  compare('group-counter-wrong', group.key, counted, 'group ' .. group.lane)
-  checkRunning(group.no, counted[4])
+  passed = passed + (group.passes and counted[6] or 0)
+  compare('group-counter-wrong', group, counted, 'group ' .. group.lane)
+  checkRunning(group, counted[4])
 end
-compare('counter-wrong', execution.key, sums, execution.id)
-local row = call('HMGET', execution.key, 'open', 'verifying', 'maxFailures', 'forgiven')
+compare('counter-wrong', execution, sums, execution.id)
+local row = call('HMGET', execution.key, 'open', 'verifying', 'maxFailures', 'forgiven', 'passed')
+if count(row[5]) ~= passed then
+  examining.note('counter-wrong', 'passed of ' .. execution.id, function()
+    call('HSET', execution.key, 'passed', passed)
+    execution.counts.passed = passed
+  end)
+end
 local verifying = call('HLEN', execution.key .. ':verifications')
 if count(row[2]) ~= verifying then
   examining.note('counter-wrong', 'verifying of ' .. execution.id, function()
     call('HSET', execution.key, 'verifying', verifying)
   end)
 end
-local isOver = books.isOver(sums[6], row[3], row[4])
-if isOver or (row[1] ~= '1' and sums[1] + sums[2] + sums[3] + sums[4] + verifying == 0) then
+local isOver = books.isOver(sums[6] - passed, row[3], row[4])
+local left = sums[1] + sums[2] + sums[3] + sums[4] + verifying
+-- Rescue tasks alone do not wait for anything any more.
+local rescues = execution.hasRescue and call('SCARD', execution.key .. ':rescue') or 0
+if isOver or (row[1] ~= '1' and left == rescues) then
   examining.note('unended', execution.id, function()
     books.touch(execution)
   end)

@@ -18,8 +18,10 @@
 -- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
+-- @include lib/suspending
 -- @include lib/verification
 -- @include lib/claiming
+-- @include lib/later
 -- @include lib/examining
 -- @include lib/whereabouts
 
@@ -86,10 +88,29 @@ local function checkLink(parent, task)
   end
 end
 
--- A blocked task waits for as many parents as have not completed.
-local function checkBlocked(task, content, waits)
-  local parents = cjson.decode(content)[2]
-  local open, dead, seen = 0, nil, {}
+-- A task that waits for a signal is known for it, and goes on when the signal is there.
+local function checkSignal(task, suspension)
+  local member = suspension.signal .. UNIT .. task
+  if call('HEXISTS', execution.key .. ':signals', suspension.signal) == 1 then
+    examining.note('signal-unheard', nameOf(task), function()
+      call('ZADD', execution.key .. ':awaiting', 0, member)
+      suspending.signal(execution, suspension.signal)
+    end)
+  elseif not call('ZSCORE', execution.key .. ':awaiting', member) then
+    examining.note('signal-unheard', nameOf(task), function()
+      call('ZADD', execution.key .. ':awaiting', 0, member)
+    end)
+  end
+end
+
+-- A blocked task waits for as many parents as have not completed, and for its signal.
+local function checkBlocked(group, task, content, waits)
+  local suspension = suspending.of(execution, task)
+  if suspending.awaits(suspension) then
+    checkSignal(task, suspension)
+  end
+  local parents = suspending.parents(suspension, not group.isRescue and cjson.decode(content)[2] or nil)
+  local open, dead, seen = suspending.counts(execution, suspension), nil, {}
   for _, parent in ipairs(parents and cjson.decode(parents) or {}) do
     local state = not seen[parent] and dependents.parentState(execution, int(parent))
     seen[parent] = true
@@ -98,6 +119,10 @@ local function checkBlocked(task, content, waits)
       open = open + 1
       checkLink(parent, task)
     end
+  end
+  open = open + (leases.isHeld(execution, task) and 1 or 0)
+  if group.isRescue then
+    open = open + call('SISMEMBER', execution.key .. ':rescue', task)
   end
   if dead then
     checkLink(dead, task)
@@ -123,10 +148,14 @@ local function examineTask(group, task, facts)
   dropLeftovers(group, task, facts, { entry = entry, isElsewhere = isElsewhere, isEnded = ENDED[state] })
   if state == 'scheduled' and facts.later[task] then
     checkTimer(group, task, facts.tries[task])
+    local suspension = suspending.of(execution, task)
+    if suspending.awaits(suspension) then
+      checkSignal(task, suspension)
+    end
   elseif state == 'failed' then
     checkLetter(task)
   elseif state == 'blocked' then
-    checkBlocked(task, facts.blocked[task], facts.waits[task])
+    checkBlocked(group, task, facts.blocked[task], facts.waits[task])
   end
   return state
 end

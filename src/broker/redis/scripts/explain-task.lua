@@ -10,6 +10,7 @@
 -- @include lib/shard
 -- @include lib/records
 -- @include lib/ready
+-- @include lib/suspending
 -- @include lib/whereabouts
 -- @include lib/ahead
 
@@ -54,11 +55,12 @@ local function parentsOf()
   if state == 'skipped' then
     parents = string.match(call('HGET', execution.key .. ':inputs', task) or '', '^(.-)' .. UNIT)
   end
-  return (parents and parents ~= '') and cjson.decode(parents) or {}
+  parents = suspending.parents(suspending.of(execution, task), parents ~= '' and parents or nil)
+  return parents and cjson.decode(parents) or {}
 end
 
 local rows, waitsFor, seen = {}, 0, {}
-for _, parent in ipairs((state == 'blocked' or state == 'skipped') and parentsOf() or {}) do
+for _, parent in ipairs((state == 'blocked' or state == 'skipped') and not group.isRescue and parentsOf() or {}) do
   local row = not seen[parent] and rowOf(int(parent))
   seen[parent] = true
   if row and not isComplete(row) then

@@ -5,6 +5,7 @@
 --           [7] groups, then the groups as lib/submitting.lua reads them
 -- Returns   { 'ok', total (items) } — also for a part that was taken before — or { 'EXECUTION_NOT_FOUND' },
 --           { 'EXECUTION_ENDED', state }, { 'EXECUTION_SEALED' }, { 'PART', the next part },
+--           { 'RESCUES', maxFailures ('' for none), first task and count of each group of rescue tasks … } when these rule it out,
 --           { 'QUEUE_FULL', pool, depth }
 -- Invariant Parts are taken in order and once.
 
@@ -18,6 +19,7 @@
 -- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
+-- @include lib/suspending
 -- @include lib/verification
 -- @include lib/claiming
 -- @include lib/submitting
@@ -53,6 +55,10 @@ if part ~= parts + 1 then
 end
 submitting.start(7)
 local groups = submitting.groups(tonumber(submitting.text()))
+local maxFailures, spans = submitting.ruledOut(execution, groups)
+if maxFailures then
+  return { 'RESCUES', maxFailures, unpack(spans) }
+end
 local pool, depth = submitting.fullPool({ { groups = groups } }, tonumber(ARGV[3]))
 if pool then
   return { 'QUEUE_FULL', pool, depth }

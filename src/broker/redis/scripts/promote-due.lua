@@ -15,6 +15,7 @@
 -- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
+-- @include lib/suspending
 -- @include lib/verification
 -- @include lib/claiming
 -- @include lib/later
@@ -26,15 +27,18 @@ function promote.g(execution, no)
   call('HDEL', group.key, 'notBefore')
   group.notBefore = nil
   books.flush()
-  local scheduled = count(call('HGET', group.key, 'scheduled'))
-  -- Work of an array that waits for its next try has a time of its own; none can exist before the group has started.
+  -- What an edit has moved has a time of its own. No work can wait for its next try before the group has started.
+  local row = call('HMGET', group.key, 'scheduled', 'apart')
+  local scheduled = count(row[1]) - count(row[2])
+  call('HDEL', group.key, 'apart')
   books.move(group, 'scheduled', 'queued', scheduled)
   if scheduled > 0 then
-    ready.offer(group, scheduled)
+    ready.offerAll(group, scheduled)
   end
 end
 
 function promote.t(execution, _, task)
+  suspending.wake(execution, task, 'time')
   later.queue(execution, task, 'due')
 end
 

@@ -10,8 +10,8 @@
 local limit = tonumber(ARGV[3])
 local handled = 0
 local PARTS = { 'results', 'values', 'tries', 'events', 'commits', 'attempts', 'letters', 'groups', 'report',
-  'disagreements', 'inputs', 'discarded', 'retaken', 'stopped', 'blocked', 'waits', 'children', 'later', 'verifications',
-  'copied', 'running', 'edits' }
+  'disagreements', 'inputs', 'discarded', 'retaken', 'stopped', 'blocked', 'waits', 'rescue', 'marks', 'children', 'later', 'verifications',
+  'copied', 'running', 'edits', 'suspended', 'resumes', 'signals', 'awaiting', 'held', 'undo' }
 
 -- True when nothing of it is left.
 local function purgeExecution(id)

@@ -25,8 +25,10 @@
 -- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
+-- @include lib/suspending
 -- @include lib/verification
 -- @include lib/claiming
+-- @include lib/standby
 -- @include lib/ending
 
 local limit, deadAfterMs = tonumber(ARGV[3]), tonumber(ARGV[4])

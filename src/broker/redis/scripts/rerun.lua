@@ -17,6 +17,7 @@
 -- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
+-- @include lib/suspending
 -- @include lib/verification
 -- @include lib/claiming
 -- @include lib/later
@@ -37,18 +38,19 @@ elseif task >= count(call('HGET', execution.key, 'nextTask')) then
 elseif records.groupOfTask(execution, task).length then
   return { 'ARRAY' }
 end
+local isRescue = records.groupOfTask(execution, task).isRescue
 local _, parents = replaying.inputOf(execution, task)
 local _, isHeldUp = replaying.openParents(execution, parents)
 local isFirst = ARGV[6] == ''
 if isFirst and replaying.isRemoved(call('HGET', execution.key .. ':tries', int(task)) or '') then
   return { 'REMOVED' }
 end
-if isFirst and isHeldUp then
+if isFirst and isHeldUp and not isRescue then
   return { 'HELD_UP' }
 end
-replaying.reopen(execution)
-local tasks, last = undoing.descendants(execution, task, isFirst and -1 or tonumber(ARGV[6]), tonumber(ARGV[5]))
-local reset = undoing.reset(execution, tasks)
+replaying.reopen(execution, 'rerun')
+local tasks, last, all = undoing.descendants(execution, task, isFirst and -1 or tonumber(ARGV[6]), tonumber(ARGV[5]))
+local reset = undoing.reset(execution, tasks, { first = task, all = all })
 replaying.forgive(execution)
 letters.tidy(execution)
 finishScript()

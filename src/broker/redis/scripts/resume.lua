@@ -15,6 +15,7 @@
 -- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
+-- @include lib/suspending
 -- @include lib/verification
 -- @include lib/claiming
 
@@ -31,7 +32,7 @@ if execution.state == 'paused' then
     local group = records.group(execution, no)
     local queued = count(call('HGET', group.key, 'queued'))
     if queued > 0 then
-      ready.offer(group, queued)
+      ready.offerAll(group, queued)
     end
     ready.wake(group, verification.waiting(group))
   end

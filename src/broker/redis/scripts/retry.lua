@@ -20,6 +20,7 @@
 -- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
+-- @include lib/suspending
 -- @include lib/verification
 -- @include lib/claiming
 -- @include lib/later
@@ -53,7 +54,7 @@ end
 if pool then
   return { 'QUEUE_FULL', pool, depth }
 end
-replaying.reopen(execution)
+replaying.reopen(execution, 'replayed')
 local items, tasks = 0, {}
 for at, letter in ipairs(found) do
   replaying.letter(execution, letter.field, letter.record)

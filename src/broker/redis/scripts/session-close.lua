@@ -15,8 +15,10 @@
 -- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
+-- @include lib/suspending
 -- @include lib/verification
 -- @include lib/claiming
+-- @include lib/standby
 -- @include lib/ending
 
 local session = records.session(ARGV[3])

@@ -21,16 +21,19 @@
 -- @include lib/letters
 -- @include lib/ranges
 -- @include lib/dependents
+-- @include lib/suspending
 -- @include lib/verification
 -- @include lib/claiming
 -- @include lib/submitting
 
-local HEAD = { 'id', 'key', 'fingerprint', 'name', 'kind', 'priority', 'open', 'maxFailures', 'retentionMs', 'verify',
+local ARGUMENTS = { 'id', 'key', 'fingerprint', 'name', 'kind', 'priority', 'open', 'maxFailures', 'retentionMs', 'verify',
   'meta', 'keepInputs' }
+-- Those of them that are stored as they are; the others are among the first fields.
+local HEAD = { 'verify', 'open', 'maxFailures', 'key', 'name', 'kind', 'fingerprint', 'meta' }
 
 local function readSubmission()
   local submission = {}
-  for _, name in ipairs(HEAD) do
+  for _, name in ipairs(ARGUMENTS) do
     submission[name] = submitting.text()
   end
   submission.groups = submitting.groups(tonumber(submitting.text()))
@@ -57,21 +60,25 @@ local function create(submission)
   for _, group in ipairs(submission.groups) do
     tasks = tasks + group.tasks
   end
-  local fields = { 'state', 'pending', 'created', int(now), 'birth', int(birth), 'nextTask', int(tasks), 'groups',
-    #submission.groups }
+  local execution = records.newExecution(submission)
+  submitting.mark(execution, submission.groups)
+  local fields = records.startFields(execution, #submission.groups)
+  for _, value in ipairs({ 'created', int(now), 'birth', int(birth), 'nextTask', int(tasks) }) do
+    fields[#fields + 1] = value
+  end
   for _, name in ipairs(HEAD) do
-    if name ~= 'id' and submission[name] ~= '' then
+    if submission[name] ~= '' then
       fields[#fields + 1] = name
       fields[#fields + 1] = submission[name]
     end
   end
-  call('HSET', key, unpack(fields))
+  -- Written with its counts.
+  execution.fields = fields
   call('ZADD', PREFIX .. 'executions', int(birth), submission.id)
   call('ZADD', PREFIX .. 'live', int(birth), submission.id)
   if submission.key ~= '' then
     call('HSET', PREFIX .. 'keys', submission.key, submission.id)
   end
-  local execution = records.newExecution(submission)
   journal.execution(execution, 'pending')
   books.touch(execution)
   submitting.add(execution, submission.groups)

@@ -7,16 +7,15 @@ local MAX_ENTRIES = 1000
 -- Groups that may still be looked at for this task.
 local lanesLeft
 
--- Items that wait in the execution's groups of a pool's bucket (`order` names both), up to the one that had its turn at
--- `turn` (nil: in all).
-local function queuedIn(id, order, turn)
+-- Items that wait in an execution's part of a pool's bucket (`order` names both): in its first `places`, or in all of it (nil).
+local function queuedIn(id, order, places)
   local key = PREFIX .. 'exec:' .. id
-  local lanes = call('ZRANGEBYSCORE', key .. ':lanes:' .. order, '-inf', turn and '(' .. turn or '+inf', 'LIMIT', 0,
-    math.max(0, lanesLeft))
+  local most = math.min(places or MAX_LANES, math.max(0, lanesLeft))
   local items = 0
-  for _, no in ipairs(lanes) do
+  for _, lane in ipairs(most > 0 and call('ZRANGE', key .. ':lanes:' .. order, 0, most - 1) or {}) do
     lanesLeft = lanesLeft - 1
-    items = items + count(call('HGET', key .. ':group:' .. no, 'queued'))
+    local isTask = ready.placeOf(lane)
+    items = items + (isTask and 1 or count(call('HGET', key .. ':group:' .. ready.groupOf(lane), 'queued')))
   end
   return items
 end
@@ -35,7 +34,7 @@ local function waitingAgain(group, id)
 end
 
 local function aheadInGroup(group, task, entry)
-  if group.length then
+  if group.length or group.isRanked then
     return 0
   elseif entry then
     return waitingAgain(group, entry)
@@ -49,7 +48,8 @@ function ahead.of(group, task, entry)
   local execution = group.execution
   lanesLeft = MAX_LANES
   local bucket = ready.bucketOf(group)
-  local turn = call('ZSCORE', ready.lanesKey(execution, group.pool, bucket), group.no)
+  local lane = (group.isRanked and entry) and ready.memberOf(group, task, entry) or ready.laneOf(group)
+  local place = call('ZRANK', ready.lanesKey(execution, group.pool, bucket), lane)
   local own, urgent, rivals = aheadInGroup(group, task, entry), 0, {}
   for _, other in ipairs(call('SMEMBERS', ready.poolKey(group.pool) .. ':buckets')) do
     local priority, order = tonumber(string.match(other, '^%d+')), group.pool .. UNIT .. other
@@ -57,7 +57,7 @@ function ahead.of(group, task, entry)
       and call('ZRANGE', ready.poolKey(group.pool) .. ':bucket:' .. other, 0, math.max(0, lanesLeft - 1)) or {}
     for _, id in ipairs(ids) do
       if id == execution.id then
-        own = own + (turn and queuedIn(id, order, turn) or 0)
+        own = own + (place and queuedIn(id, order, place) or 0)
       elseif priority > execution.priority then
         urgent = urgent + queuedIn(id, order)
       else

@@ -5,6 +5,8 @@ eachCall(function()
   books.groups = {}
   books.pools = {}
   books.touched = {}
+  -- Something has moved in an execution with rescue tasks.
+  books.callsRescue = false
 end)
 
 
@@ -16,6 +18,7 @@ end
 function books.touch(execution)
   if not execution.isTouched then
     execution.isTouched = true
+    books.callsRescue = books.callsRescue or execution.hasRescue
     books.touched[#books.touched + 1] = execution
   end
 end
@@ -30,6 +33,17 @@ function books.move(group, from, to, items)
   end
   add(group.deltas, to, items)
   books.touch(group.execution)
+end
+
+-- Fields of the group's hash, name, value …, that are written along with its counts.
+function books.set(group, fields)
+  if books.groups[group.key] == nil then
+    books.groups[group.key] = group
+  end
+  group.fields = group.fields or {}
+  for _, value in ipairs(fields) do
+    group.fields[#group.fields + 1] = value
+  end
 end
 
 -- One of the execution's own numbers: `lost`, `retries`, `refused`.
@@ -60,43 +74,74 @@ local function depthChange(group)
   if not group.length or change == 0 then
     return change
   end
-  local row = call('HMGET', group.key, 'queued', 'scheduled')
-  local before = count(row[1]) + count(row[2])
+  local before = group.counts.queued + group.counts.scheduled
   return math.min(1, before + change) - math.min(1, before)
-end
-
--- The set of groups with running leases, by which the end of an execution finds them.
-local function noteRunning(group, running, change)
-  if running == 0 then
-    call('SREM', group.execution.key .. ':running', group.no)
-  elseif running == change then
-    call('SADD', group.execution.key .. ':running', group.no)
-  end
 end
 
 -- What a pool counts: items of executions that have not ended, and what ended so since there is a store.
 local OPEN = { blocked = true, scheduled = true, queued = true, running = true }
 local ENDED = { completed = true, failed = true }
 
+-- The changes, as fields and values of the hash that counts; `counts` is what it will say.
+local function countOn(counts, deltas, fields)
+  for state, change in pairs(deltas) do
+    if change ~= 0 and counts[state] then
+      counts[state] = counts[state] + change
+      fields[#fields + 1] = state
+      fields[#fields + 1] = int(counts[state])
+    end
+  end
+  return fields
+end
+
 local function flushGroup(group)
-  local pool = poolDeltas(group.pool)
+  local pool, execution = poolDeltas(group.pool), group.execution
   add(pool, 'depth', depthChange(group))
   for state, change in pairs(group.deltas) do
     if change ~= 0 then
-      local value = call('HINCRBY', group.key, state, int(change))
-      add(group.execution.deltas, state, change)
+      add(execution.deltas, state, change)
       -- What has ended is counted once and for all, also when it is run again by hand.
       if OPEN[state] or (ENDED[state] and change > 0) then
         add(pool, state, change)
       end
-      if state == 'queued' and value == 0 then
-        ready.withdraw(group)
-      elseif state == 'running' then
-        noteRunning(group, value, change)
+      if state == 'failed' and group.passes then
+        add(execution.deltas, 'passed', change)
       end
     end
   end
-  group.deltas = {}
+  local fields = countOn(group.counts, group.deltas, group.fields or {})
+  local isDry = group.counts.queued == 0 and (group.deltas.queued or 0) < 0
+  if group.counts.running > 0 and not group.hasRun then
+    -- By this set the end of an execution finds the groups with leases.
+    group.hasRun = true
+    call('SADD', execution.key .. ':running', group.no)
+    fields[#fields + 1] = 'ran'
+    fields[#fields + 1] = '1'
+  end
+  group.deltas, group.fields = {}, nil
+  if #fields > 0 then
+    call('HSET', group.key, unpack(fields))
+  end
+  if isDry and not group.isRanked then
+    ready.withdraw(group)
+  end
+end
+
+local NOTES = { lost = true, retries = true, refused = true }
+
+local function flushExecution(execution)
+  local fields = countOn(execution.counts, execution.deltas, execution.fields or {})
+  execution.fields = nil
+  if #fields > 0 then
+    call('HSET', execution.key, unpack(fields))
+  end
+  for name, change in pairs(execution.deltas) do
+    if NOTES[name] and change ~= 0 then
+      call('HINCRBY', execution.key, name, int(change))
+    end
+  end
+  execution.hasFailures = execution.hasFailures or (execution.deltas.failed or 0) > 0
+  execution.deltas = {}
 end
 
 local function flushHeld(session)
@@ -127,16 +172,7 @@ function books.flush()
   end
   books.pools = {}
   for _, execution in ipairs(books.touched) do
-    for name, change in pairs(execution.deltas) do
-      if change ~= 0 then
-        local value = call('HINCRBY', execution.key, name, int(change))
-        if name == 'running' or name == 'queued' then
-          execution[name] = value
-        end
-      end
-    end
-    execution.hasFailures = execution.hasFailures or (execution.deltas.failed or 0) > 0
-    execution.deltas = {}
+    flushExecution(execution)
   end
   for _, session in pairs(records.sessions) do
     if session then
@@ -172,12 +208,12 @@ end
 -- What still waits in a group leaves its pool with it.
 local function leavePool(group)
   ready.withdraw(group)
-  local row = call('HMGET', group.key, 'queued', 'running', 'scheduled', 'blocked')
-  local waiting = count(row[1]) + count(row[3]) + count(row[4])
+  local counts = group.counts
+  local waiting = counts.queued + counts.scheduled + counts.blocked
   local pool = poolDeltas(group.pool)
   add(pool, 'depth', -(group.length and math.min(1, waiting) or waiting))
-  for at, state in ipairs({ 'queued', 'running', 'scheduled', 'blocked' }) do
-    add(pool, state, -count(row[at]))
+  for state in pairs(OPEN) do
+    add(pool, state, -counts[state])
   end
   call('ZREM', PREFIX .. 'due', 'g:' .. group.no .. '::' .. group.execution.id)
 end
@@ -191,7 +227,7 @@ local function keysToDrop(execution, state)
     end
   end
   if not execution.isKept then
-    add('blocked', 'waits', 'later')
+    add('blocked', 'waits', 'later', 'rescue', 'awaiting')
     for no = 0, execution.groups - 1 do
       add('queue:' .. no, 'again:' .. no, 'chunks:' .. no, 'ranges:' .. no)
     end
@@ -215,12 +251,16 @@ function books.join(group, waiting)
   end
 end
 
+-- Items that have not ended.
+local function openOf(counts)
+  return counts.blocked + counts.scheduled + counts.queued + counts.running
+end
+
 -- Ends an execution: its leases go, its queues go, what is known of it stays until its retention is over. One that fails
 -- with work left keeps that too: it may run again (lib/replaying.lua).
 function books.finish(execution, state, reason)
   books.flush()
-  local row = call('HMGET', execution.key, 'queued', 'running', 'scheduled', 'blocked')
-  local open = count(row[1]) + count(row[2]) + count(row[3]) + count(row[4])
+  local open = openOf(execution.counts)
   execution.isKept = state == 'failed' and open > 0
   orders.revokeAll(execution)
   books.flush()
@@ -254,30 +294,33 @@ function books.endOf(failed)
 end
 
 local function settleOne(execution)
-  local isBusy = (execution.running or 0) > 0 or (execution.queued or 0) > 0
+  local counts = execution.counts
+  local left, failed = openOf(counts), counts.failed - counts.passed
+  local isBusy = counts.running + counts.queued > 0 or (left > 0 and failed <= 0 and not execution.hasRescue)
   if execution.isEnded or (isBusy and not execution.hasFailures) then
     return
   end
-  local row = call(
-    'HMGET', execution.key, 'queued', 'running', 'scheduled', 'blocked', 'failed', 'open', 'maxFailures', 'verifying',
-    'forgiven'
-  )
-  local failed = count(row[5])
-  if books.isOver(failed, row[7], row[9]) then
+  local row = call('HMGET', execution.key, 'open', 'maxFailures', 'verifying', 'forgiven')
+  left = left + count(row[3])
+  if books.isOver(failed, row[2], row[4]) then
     books.finish(execution, 'failed', failed .. ' dead letters')
-  elseif row[6] ~= '1' and count(row[1]) + count(row[2]) + count(row[3]) + count(row[4]) + count(row[8]) == 0 then
+  elseif row[1] ~= '1' and left == 0 then
     books.finish(execution, books.endOf(failed))
+  elseif row[1] ~= '1' and execution.hasRescue and left == call('SCARD', execution.key .. ':rescue') then
+    dependents.rescue(execution, failed > 0)
   end
 end
 
 -- Writes what was counted and ends what has ended.
 function books.settle()
   books.flush()
-  local touched = books.touched
-  books.touched = {}
-  for _, execution in ipairs(touched) do
-    execution.isTouched = false
-    settleOne(execution)
+  while #books.touched > 0 do
+    local touched = books.touched
+    books.touched = {}
+    for _, execution in ipairs(touched) do
+      execution.isTouched = false
+      settleOne(execution)
+    end
+    books.flush()
   end
-  books.flush()
 end

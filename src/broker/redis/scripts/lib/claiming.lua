@@ -3,7 +3,8 @@
 --
 -- The reply: one array per lane, { execution, group, spec, kind, worker-side fields … }:
 --   q: task, input, task, input …                                    tasks handed out for the first time
---   a: id, task, attempt, input, parents, results of parents …       tasks that came back or were released
+--   a: id, task, attempt, input, parents, results of parents, what it resumes with (lib/suspending.lua), label …
+--                                                                    tasks that came back or were released
 --   c: stream and id, task, start, end, attempt, careful, replica …  chunks and copies
 -- `spec` is the group's description, '' when the caller has it or when it is large (it is read apart).
 
@@ -12,18 +13,20 @@ local SMALL_SPEC = 4096
 
 local function specOf(group, taking)
   taking.room = taking.room - group.specBytes
-  if taking.knownLane == group.lane or group.specBytes > SMALL_SPEC then
+  if taking.knownLane == group.lane or taking.told[group.key] or group.specBytes > SMALL_SPEC then
     return ''
   end
+  taking.told[group.key] = true
   return call('HGET', group.key, 'spec')
 end
 
+-- The lane to which the next leases of the group are added: what was taken first comes first.
 local function newLane(taking, group, kind)
   local key = group.key .. kind
-  local lane = taking.lanes[key]
-  if lane == nil then
+  local lane = taking.lane
+  if taking.laneKey ~= key then
     lane = { group.execution.id, group.no, specOf(group, taking), kind }
-    taking.lanes[key] = lane
+    taking.lane, taking.laneKey = lane, key
     taking.reply[#taking.reply + 1] = lane
     if group.execution.state == 'pending' then
       books.changeState(group.execution, 'running')
@@ -70,42 +73,66 @@ end
 
 -- ── Separate tasks ──────────────────────────────────────────────────────────────────────────────
 
+-- Arguments of one command.
+local MOST_AT_ONCE = 5000
+
 local function parentResults(taking, group, parents)
   local tasks = cjson.decode(parents)
   if #tasks == 0 then
     return ''
   end
-  local found = call('HMGET', group.execution.key .. ':results', unpack(tasks))
   local texts = {}
-  for at, text in ipairs(found) do
-    texts[at] = text or ''
-    taking.room = taking.room - #texts[at]
+  for from = 1, #tasks, MOST_AT_ONCE do
+    local page = { unpack(tasks, from, math.min(#tasks, from + MOST_AT_ONCE - 1)) }
+    for _, text in ipairs(call('HMGET', group.execution.key .. ':results', unpack(page))) do
+      texts[#texts + 1] = text or ''
+      taking.room = taking.room - #(text or '')
+    end
   end
   return texts
+end
+
+-- Adds the lease of an entry of `again` to the lane; its task as text.
+local function addAgain(taking, group, entry, lane)
+  local lease = leases.parse(group, 'a', entry)
+  local resumption, suspension = suspending.resumption(group.execution, lease.task)
+  local parents = suspending.parents(suspension, lease.parents)
+  local at, task = #lane, int(lease.task)
+  lane[at + 1] = lease.id
+  lane[at + 2] = lease.task
+  lane[at + 3] = lease.attempt
+  lane[at + 4] = lease.input
+  lane[at + 5] = parents or ''
+  lane[at + 6] = parents and parentResults(taking, group, parents) or ''
+  lane[at + 7] = resumption
+  lane[at + 8] = ''
+  taking.room = taking.room - #lease.input
+  return task
+end
+
+-- Labels of the last tasks of a lane.
+local function addLabels(group, lane, tasks)
+  for at, mark in ipairs(call('HMGET', group.execution.key .. ':marks', unpack(tasks))) do
+    if mark then
+      lane[#lane - 8 * (#tasks - at)] = string.match(mark, UNIT .. '(.*)$') or ''
+    end
+  end
 end
 
 local function takeAgain(taking, group, quota)
   local taken = 0
   while group.has.again and taken < quota and taking.room > 0 do
     local wanted = pageOf(taking, group, quota - taken)
-    local entries = readNew(taking, group, 'a', group.isLinked and 1 or wanted)
+    -- Whose texts, and those of their parents, cannot be told beforehand is read one by one.
+    local isAlone = group.isLinked or group.execution.suspends
+    local entries = readNew(taking, group, 'a', isAlone and 1 or wanted)
     local texts = {}
-    for _, entry in ipairs(entries) do
-      local lease = leases.parse(group, 'a', entry)
-      local lane = newLane(taking, group, 'a')
-      local at = #lane
-      lane[at + 1] = lease.id
-      lane[at + 2] = lease.task
-      lane[at + 3] = lease.attempt
-      lane[at + 4] = lease.input
-      lane[at + 5] = lease.parents or ''
-      lane[at + 6] = lease.parents and parentResults(taking, group, lease.parents) or ''
-      taking.room = taking.room - #lease.input
-      texts[#texts + 1] = int(lease.task)
+    for at, entry in ipairs(entries) do
+      texts[at] = addAgain(taking, group, entry, newLane(taking, group, 'a'))
     end
     taken = taken + #entries
     tellRunning(taking, group, texts, #entries)
-    if #entries < (group.isLinked and 1 or wanted) then
+    if #entries < (isAlone and 1 or wanted) then
       break
     end
   end
@@ -149,6 +176,91 @@ local function takeTasks(taking, group, quota)
     books.move(group, 'queued', 'running', taken)
   end
   return taken
+end
+
+-- ── Ranked tasks ────────────────────────────────────────────────────────────────────────────────
+
+local MOST_RANKED = 256
+
+-- The session gets entries of `again`, which need not be the oldest ones.
+local function takeEntries(taking, group, ids)
+  local request = { records.streamKey(group, 'a'), group.pool, taking.session.id, 0, unpack(ids) }
+  request[#request + 1] = 'FORCE'
+  if hasOwnClock then
+    request[#request + 1] = 'TIME'
+    request[#request + 1] = int(now)
+  end
+  return call('XCLAIM', unpack(request))
+end
+
+-- Tasks of one group, by their entries, in their order. Returns how many were taken, and the entries that were too much for
+-- the reply, as a set.
+local function takeRun(taking, group, ids)
+  local lane, texts, left, surplus = newLane(taking, group, 'a'), {}, {}, {}
+  for _, entry in ipairs(takeEntries(taking, group, ids)) do
+    if entry and entry[2] and taking.room > 0 then
+      texts[#texts + 1] = addAgain(taking, group, entry, lane)
+    elseif entry and entry[2] then
+      left[entry[1]] = true
+      surplus[#surplus + 1] = entry[1]
+    end
+  end
+  if #surplus > 0 then
+    call('XACK', records.streamKey(group, 'a'), group.pool, unpack(surplus))
+  end
+  if #texts > 0 then
+    addLabels(group, lane, texts)
+    books.hold(taking.session, group, #texts)
+    books.move(group, 'queued', 'running', #texts)
+    tellRunning(taking, group, texts, #texts)
+    if group.timeoutMs then
+      call('SADD', PREFIX .. 'timed', group.lane)
+    end
+  end
+  return #texts, left
+end
+
+-- The group of the ranked task at `rows[at]`, the entries of those of it that follow, as many as the reply has room for, and
+-- the place beyond. Rows: member, score, member, score …
+local function runFrom(taking, rows, at, execution)
+  local no = ready.placeOf(rows[at])
+  local group, ids = records.group(execution, no), {}
+  local most = pageOf(taking, group, MOST_RANKED)
+  while rows[at] and #ids < most do
+    local own, entry = ready.placeOf(rows[at])
+    if own ~= no then
+      break
+    end
+    ids[#ids + 1] = entry
+    at = at + 2
+  end
+  return group, ids, at
+end
+
+-- Ranked tasks of an execution. Returns how many were taken, and whether the execution has no lanes left.
+local function takeRanked(taking, turn, quota)
+  local wanted = math.min(quota, MOST_RANKED)
+  local rows = call('ZPOPMIN', turn.lanes, wanted)
+  local isEmpty, taken, at = #rows < 2 * wanted, 0, 1
+  local function putBack(place)
+    isEmpty = false
+    call('ZADD', turn.lanes, rows[place + 1], rows[place])
+  end
+  while rows[at] and taking.room > 0 and ready.placeOf(rows[at]) do
+    local group, ids, beyond = runFrom(taking, rows, at, turn.execution)
+    local got, left = takeRun(taking, group, ids)
+    for place = at, next(left) and beyond - 2 or 0, 2 do
+      local _, entry = ready.placeOf(rows[place])
+      if left[entry] then
+        putBack(place)
+      end
+    end
+    taken, at = taken + got, beyond
+  end
+  for place = at, #rows, 2 do
+    putBack(place)
+  end
+  return taken, isEmpty or call('EXISTS', turn.lanes) == 0
 end
 
 -- ── Chunks of an array ──────────────────────────────────────────────────────────────────────────
@@ -269,25 +381,43 @@ end
 
 -- ── The claim ───────────────────────────────────────────────────────────────────────────────────
 
+-- A turn of a task group: how many leases it gave, and whether its execution has no lanes left.
+local function takeLane(taking, turn, quota)
+  local group = records.group(turn.execution, ready.groupOf(turn.lane))
+  local got, isDry
+  if group.length then
+    got, isDry = takeChunks(taking, group, quota)
+  else
+    got = takeTasks(taking, group, quota)
+  end
+  if isDry or (got < quota and taking.room > 0) then
+    group.isOffered = false
+    call('ZREM', turn.lanes, turn.lane)
+    return got, call('EXISTS', turn.lanes) == 0
+  end
+  return got, false
+end
+
 local function takeTurns(taking, pools, ageingMs)
   local taken = taking.chunks
+  local order = taken < taking.max and ready.order(taking.session, pools, ageingMs)
   while taken < taking.max and taking.room > 0 do
     local wanted = taking.max - taken
-    local group, share = ready.nextTurn(taking.session, pools, wanted, ageingMs)
-    if group == nil then
-      return taken
+    local turn, share = ready.nextTurn(order, wanted)
+    if turn == nil then
+      break
     end
     local quota = math.min(share, wanted)
-    local got, isDry
-    if group.length then
-      got, isDry = takeChunks(taking, group, quota)
-    else
-      got = takeTasks(taking, group, quota)
+    local got, isEmpty = 0, true
+    if turn.lane then
+      local take = ready.placeOf(turn.lane) and takeRanked or takeLane
+      got, isEmpty = take(taking, turn, quota)
     end
-    if isDry or (got < quota and taking.room > 0) then
-      ready.withdraw(group)
-    end
+    ready.endTurn(order, turn, isEmpty)
     taken = taken + got
+  end
+  if order then
+    ready.close(order)
   end
   return taken
 end
@@ -295,7 +425,9 @@ end
 -- The session has found nothing and wants to be called when there is work.
 function claiming.wait(session)
   for _, pool in ipairs(session.pools) do
-    call('ZADD', ready.poolKey(pool) .. ':idle', int(now), session.id)
+    if not session.standby[pool] then
+      call('ZADD', ready.poolKey(pool) .. ':idle', int(now), session.id)
+    end
   end
 end
 
@@ -315,12 +447,12 @@ end
 -- process: who asks.
 function claiming.claim(session, request)
   local taking = {
-    session = session, reply = {}, lanes = {}, chunks = 0, max = request.max, room = request.room,
+    session = session, reply = {}, told = {}, chunks = 0, max = request.max, room = request.room,
     knownLane = request.knownLane,
   }
   local taken = 0
   if not session.isDraining and request.max > 0 then
-    local pools = ready.openPools(session.pools)
+    local pools = ready.openPools(session.pools, session)
     takeReplicas(taking, pools)
     taken = takeTurns(taking, pools, request.ageingMs)
   elseif request.waiting == '1' then

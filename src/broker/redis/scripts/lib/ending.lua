@@ -8,6 +8,7 @@ function ending.endSession(session, reason)
     call('HINCRBY', ready.poolKey(pool), 'slots', -count(row[1]))
     call('HINCRBY', ready.poolKey(pool), 'sessions', -1)
     call('ZREM', ready.poolKey(pool) .. ':idle', session.id)
+    standby.leave(pool, session.id)
   end
   call('ZREM', PREFIX .. 'opened', session.id)
   local seenAt = call('ZSCORE', PREFIX .. 'sessions', session.id) or int(now)

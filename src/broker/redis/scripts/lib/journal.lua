@@ -88,6 +88,10 @@ function journal.flush()
       end
       -- Nobody can be waiting for news of one that was not there.
       told[draft.execution.id] = not draft.execution.isNew or nil
+      if draft.execution.isEnded and not draft.execution.isEndTold then
+        draft.execution.isEndTold = true
+        call('PUBLISH', PREFIX .. 'ends', draft.execution.id)
+      end
     else
       call('XADD', PREFIX .. 'feed', cursor .. '-0', unpack(fields))
     end

@@ -29,6 +29,9 @@ function later.queue(execution, field, reason)
   call('HDEL', execution.key .. ':later', field)
   local task, start = string.match(field, '^(%d+):?(%d*)$')
   local group = records.groupOfTask(execution, task)
+  if group.notBefore then
+    call('HINCRBY', group.key, 'apart', -1)
+  end
   local take = start == '' and takeTask or takeRange
   local text = take(execution, group, cjson.decode(content), start)
   journal.tasks(execution, { state = 'queued', text = text, reason = reason })

@@ -56,15 +56,19 @@ local function entryName(lease)
   return lease.kind .. lease.id
 end
 
--- The attempt's entry goes, in one command where the server has it.
-local function dropEntry(lease)
-  local key = records.streamKey(lease.group, lease.kind)
+-- The attempts' entries go, in one command where the server has it.
+function leases.dropAll(group, kind, ids)
+  local key = records.streamKey(group, kind)
   if HAS_XACKDEL then
-    call('XACKDEL', key, lease.group.pool, 'IDS', 1, lease.id)
+    call('XACKDEL', key, group.pool, 'IDS', #ids, unpack(ids))
   else
-    call('XACK', key, lease.group.pool, lease.id)
-    call('XDEL', key, lease.id)
+    call('XACK', key, group.pool, unpack(ids))
+    call('XDEL', key, unpack(ids))
   end
+end
+
+local function dropEntry(lease)
+  leases.dropAll(lease.group, lease.kind, { lease.id })
 end
 
 leases.drop = dropEntry
@@ -88,6 +92,9 @@ local function tryText(record)
   number('notBefore')
   number('at')
   number('last')
+  if record.passes then
+    parts[#parts + 1] = '"passes":true'
+  end
   text('entry')
   text('ended')
   text('as')
@@ -98,12 +105,15 @@ local function tryText(record)
   return '{' .. table.concat(parts, ',') .. '}'
 end
 
+leases.tryText = tryText
+
 local function tryKey(lease)
   return lease.start and int(lease.task) .. ':' .. int(lease.start) or int(lease.task)
 end
 
 -- record: state, attempt, failures, losses; entry (the new one), ended and `as` (the attempt that led
--- to it and how, so that its outcome is known when it is told again), notBefore, at, failure (JSON).
+-- to it and how, so that its outcome is known when it is told again), notBefore, at, failure (JSON);
+-- passes: it has ended without a result, and what comes after it goes on as if it had completed.
 function leases.noteTry(lease, record)
   call('HSET', lease.group.execution.key .. ':tries', tryKey(lease), tryText(record))
 end
@@ -129,13 +139,20 @@ local function lastFailure(lease)
   return known and string.match(known, '"failure":(.*)}$')
 end
 
+leases.lastFailure = lastFailure
+
 -- Adds the task to the work that came back. `tries`: attempt, failures, losses so far.
 local function enqueueAgain(lease, tries)
   local group = lease.group
   records.ensureStream(group, 'a')
-  local fields = {
-    'task', int(lease.task), 'attempt', int(tries.attempt), 'failures', int(tries.failures), 'losses', int(tries.losses),
-  }
+  local fields = { 'task', int(lease.task) }
+  -- An entry is found by going through its neighbours: short ones are found sooner.
+  for _, name in ipairs({ 'attempt', 'failures', 'losses' }) do
+    if tries[name] > 0 then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = int(tries[name])
+    end
+  end
   if lease.input then
     fields[#fields + 1] = 'input'
     fields[#fields + 1] = lease.input
@@ -144,14 +161,61 @@ local function enqueueAgain(lease, tries)
     fields[#fields + 1] = 'parents'
     fields[#fields + 1] = lease.parents
   end
-  return 'a' .. call('XADD', records.streamKey(group, 'a'), '*', unpack(fields))
+  local entry = call('XADD', records.streamKey(group, 'a'), '*', unpack(fields))
+  if group.isRanked then
+    ready.rank(group, lease.task, entry, lease.rank)
+  end
+  return 'a' .. entry
 end
 
 leases.enqueueAgain = enqueueAgain
 
+-- ── Blocked and held ────────────────────────────────────────────────────────────────────────────
+
+-- Whether the task is not to start until it is let go.
+function leases.isHeld(execution, task)
+  return execution.holds and call('SISMEMBER', execution.key .. ':held', int(task)) == 1
+end
+
+-- A hold ends with its task.
+function leases.endHold(execution, task)
+  if execution.holds then
+    call('SREM', execution.key .. ':held', int(task))
+  end
+end
+
+-- Writes that the task waits for as much as `open`. `how`: attempt, failures, losses, ended, as, failure; notBefore: it
+-- does not start before, either.
+function leases.writeBlocked(lease, how, open)
+  local key = lease.group.execution.key
+  call('HSET', key .. ':blocked', int(lease.task), cjson.encode({
+    lease.input, lease.parents or false, how.attempt, how.failures, how.losses, how.notBefore or false,
+  }))
+  call('HSET', key .. ':waits', int(lease.task), int(open))
+  suspending.await(lease.group.execution, lease.task)
+  leases.noteTry(lease, {
+    state = 'blocked', attempt = how.attempt, failures = how.failures, losses = how.losses, ended = how.ended,
+    as = how.as, failure = how.failure,
+  })
+end
+
+-- The running task comes back and is held.
+local function blockHeld(lease, how)
+  local group = lease.group
+  how.failure = how.failure or lastFailure(lease)
+  leases.writeBlocked(lease, how, 1 + suspending.counts(group.execution, how.suspension))
+  books.move(group, 'running', 'blocked', 1)
+  journal.tasks(group.execution, { state = 'blocked', text = int(lease.task), reason = how.reason })
+end
+
+-- ── Coming back ─────────────────────────────────────────────────────────────────────────────────
+
 -- The running task is ready again. `how`: reason, attempt, failures, losses, ended, as, failure.
 function leases.requeueTask(lease, how)
   local group = lease.group
+  if leases.isHeld(group.execution, lease.task) then
+    return blockHeld(lease, how)
+  end
   local entry = enqueueAgain(lease, how)
   leases.noteTry(lease, {
     state = 'queued', attempt = how.attempt, failures = how.failures, losses = how.losses, entry = entry,
@@ -162,26 +226,39 @@ function leases.requeueTask(lease, how)
   ready.offer(group, 1)
 end
 
--- The running task will be ready later.
+-- The task, which runs unless `how.from` says otherwise, will be ready later.
 local function scheduleTask(lease, how)
   local group = lease.group
   local execution = group.execution
+  if leases.isHeld(execution, lease.task) then
+    return blockHeld(lease, how)
+  end
   local content = { int(lease.task), int(how.attempt), int(how.failures), int(how.losses), lease.input or '',
     lease.parents or '' }
   call('HSET', execution.key .. ':later', int(lease.task), cjson.encode(content))
+  suspending.await(execution, lease.task)
+  if group.notBefore then
+    call('HINCRBY', group.key, 'apart', 1)
+  end
   call('ZADD', PREFIX .. 'due', int(how.notBefore), 't:' .. group.no .. ':' .. int(lease.task) .. ':' .. execution.id)
   leases.noteTry(lease, {
     state = 'scheduled', attempt = how.attempt, failures = how.failures, losses = how.losses, ended = how.ended,
     as = how.as, failure = how.failure, notBefore = how.notBefore,
   })
-  books.move(group, 'running', 'scheduled', 1)
-  journal.tasks(execution, { state = 'scheduled', text = int(lease.task), reason = how.reason })
+  if how.from ~= 'scheduled' then
+    books.move(group, how.from or 'running', 'scheduled', 1)
+    journal.tasks(execution, { state = 'scheduled', text = int(lease.task), reason = how.reason })
+  end
 end
+
+leases.scheduleTask = scheduleTask
 
 -- Remembers the execution's first failure; `failure` is JSON.
 function leases.noteDeadLetter(lease, failure)
   local execution = lease.group.execution
-  call('HSETNX', execution.key, 'firstFailure', failure)
+  if not lease.group.passes then
+    call('HSETNX', execution.key, 'firstFailure', failure)
+  end
   letters.add(execution, tryKey(lease))
 end
 
@@ -204,7 +281,8 @@ function leases.buryTask(lease, how)
   leases.noteDeadLetter(lease, how.failure)
   books.move(group, 'running', 'failed', 1)
   journal.tasks(group.execution, { state = 'failed', text = int(lease.task) })
-  dependents.skip(group.execution, lease.task)
+  local follow = group.passes and dependents.release or dependents.skip
+  follow(group.execution, lease.task)
 end
 
 -- ── Failures ────────────────────────────────────────────────────────────────────────────────────
@@ -276,6 +354,11 @@ function leases.shelve(lease, worker)
     state = 'queued', attempt = lease.attempt, failures = lease.failures, losses = lease.losses, last = lease.last,
     worker = worker, failure = lastFailure(lease), isCareful = lease.isCareful,
   }
+  if not lease.start and leases.isHeld(group.execution, lease.task) then
+    leases.writeBlocked(lease, record, 1)
+    books.move(group, 'running', 'blocked', 1)
+    return
+  end
   local text, items = int(lease.task), 1
   if lease.start then
     ranges.enqueue(group, lease.start, lease.last, record)

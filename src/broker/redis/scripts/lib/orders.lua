@@ -81,23 +81,25 @@ function orders.eachPending(group, kind, consumer, visit)
   end
 end
 
+local function revokeIn(group, kind)
+  orders.eachPending(group, kind, nil, function(id, consumer)
+    orders.revoke(group, kind, id, consumer)
+  end)
+end
+
 -- Takes all running leases of an execution away and tells their workers to stop.
 function orders.revokeAll(execution)
-  for _, no in ipairs(call('SMEMBERS', execution.key .. ':running')) do
-    local group = records.group(execution, no)
+  local seen = {}
+  for _, no in ipairs(execution.counts.running > 0 and call('SMEMBERS', execution.key .. ':running') or {}) do
+    seen[no] = true
     for _, kind in ipairs(records.KINDS) do
-      orders.eachPending(group, kind, nil, function(id, consumer)
-        orders.revoke(group, kind, id, consumer)
-      end)
+      revokeIn(records.group(execution, no), kind)
     end
   end
   -- Copies are no items of the execution: their groups need not be among those that run.
   for no = 0, execution.isVerified and execution.groups - 1 or -1 do
-    local group = records.group(execution, no)
-    if call('SISMEMBER', execution.key .. ':running', group.no) == 0 then
-      orders.eachPending(group, 'c', nil, function(id, consumer)
-        orders.revoke(group, 'c', id, consumer)
-      end)
+    if not seen[tostring(no)] then
+      revokeIn(records.group(execution, no), 'c')
     end
   end
 end

@@ -3,10 +3,14 @@
 -- A batch of tasks of one group that completed at their first attempt, without output:
 --   'done', execution, group, number of the session that the leases name, tasks (JSON numbers without brackets), n, then
 --   n pairs of task and result record
+-- The same of tasks that came back or were released:
+--   'again', execution, group, number of the session, n, then n times task, entry id, attempt and result record
 -- One outcome of any other kind:
---   'one', execution, group, stream, entry id, reference of the lease, kind (completed|chunk|failed|returned), task,
---   start, end ('' for tasks), duration (ms), result record or chunk values, partial, failure (JSON) or failures (JSON
---   [{ item, class, text }]), class, culprit, output (JSON), sampled (0|1)
+--   'one', execution, group, stream, entry id, reference of the lease, kind (completed|chunk|failed|skipped|suspended|
+--   returned), task, start, end ('' for tasks), duration (ms), result record or chunk values or what a skip means to
+--   dependents (skip|release) or the state of what goes on, partial, failure (JSON) or failures (JSON
+--   [{ item, class, text }]), class, culprit, output (JSON), sampled (0|1); then of one that is suspended what for:
+--   'delay', ms | 'signal', its name, timeout (ms or '') | 'tasks', groups, then the groups as lib/submitting.lua reads them
 
 eachCall(function()
   outcomes.hasFailures = false
@@ -27,8 +31,38 @@ end
 local ONE = { 'execution', 'no', 'kind', 'id', 'ref', 'outcome', 'task', 'start', 'last', 'durationMs', 'values',
   'partial', 'failure', 'class', 'culprit', 'output', 'sampled' }
 
+local readAwakening = {}
+
+function readAwakening.delay(one)
+  one.delayMs = tonumber(text())
+end
+
+function readAwakening.signal(one)
+  one.signal = text()
+  one.timeoutMs = tonumber(text())
+end
+
+function readAwakening.tasks(one)
+  local total = tonumber(text())
+  submitting.start(nextArgument)
+  one.groups = submitting.groups(total)
+  nextArgument = submitting.place()
+end
+
+local function readAgain()
+  local batch = { isAgain = true, execution = text(), no = text(), session = text(), n = tonumber(text()), ones = {} }
+  for at = 1, batch.n do
+    batch.ones[at] = { task = text(), id = text(), attempt = text(), record = text() }
+  end
+  return batch
+end
+
 local function readBatch()
-  local batch = { isDone = text() == 'done' }
+  local kind = text()
+  if kind == 'again' then
+    return readAgain()
+  end
+  local batch = { isDone = kind == 'done' }
   if batch.isDone then
     batch.execution, batch.no, batch.session, batch.tasks = text(), text(), text(), text()
     batch.n = tonumber(text())
@@ -40,6 +74,10 @@ local function readBatch()
     batch[name] = text()
   end
   batch.entry = batch.kind .. batch.id
+  if batch.outcome == 'suspended' then
+    batch.awakening = text()
+    readAwakening[batch.awakening](batch)
+  end
   return batch
 end
 
@@ -76,11 +114,20 @@ local function storeTasks(session, group, tasks, pairs_)
   books.move(group, 'running', 'completed', n)
   books.hold(session, group, -n)
   session.completed = session.completed + n
+  if execution.suspends then
+    local ended = {}
+    for at = 1, n do
+      ended[at] = pairs_[2 * at - 1]
+    end
+    suspending.complete(execution, ended)
+  end
   journal.tasks(execution, { state = 'completed', text = tasks, worker = session.worker, items = n })
   if execution.isLinked then
-    for at = 1, #pairs_, 2 do
-      dependents.release(execution, tonumber(pairs_[at]))
+    local ended = {}
+    for at = 1, n do
+      ended[at] = pairs_[2 * at - 1]
     end
+    dependents.releaseAll(execution, ended)
   end
 end
 
@@ -152,6 +199,89 @@ local function commitDone(session, batch)
   return 1
 end
 
+-- Entries of `again` between these that the session holds, as a set; nil when they are too many to tell.
+local MOST_HELD = 2000
+
+local function heldAmong(session, group, ids)
+  local least, most
+  local function isBelow(one, other)
+    local ms, no = string.match(one, '^(%d+)-(%d+)$')
+    local otherMs, otherNo = string.match(other, '^(%d+)-(%d+)$')
+    return tonumber(ms) < tonumber(otherMs) or (ms == otherMs and tonumber(no) < tonumber(otherNo))
+  end
+  for _, id in ipairs(ids) do
+    least = (least and not isBelow(id, least)) and least or id
+    most = (most and not isBelow(most, id)) and most or id
+  end
+  local page = call('XPENDING', records.streamKey(group, 'a'), group.pool, least, most, MOST_HELD, session.id)
+  local held = {}
+  for _, pending in ipairs(page) do
+    held[pending[1]] = true
+  end
+  for _, id in ipairs(#page == MOST_HELD and ids or {}) do
+    held[id] = leases.isHeldBy(session, group, 'a', id)
+  end
+  return held
+end
+
+-- Whether the task's try says that this is the attempt which its entry stands for.
+local function isAttempt(try, one)
+  return string.match(try, '"state":"(%a+)"') == 'queued' and string.match(try, '"entry":"a([%d-]+)"') == one.id
+    and tonumber(string.match(try, '"attempt":(%d+)')) + 1 == tonumber(one.attempt)
+end
+
+-- Those of the batch's outcomes whose leases the session holds, as a set of their places.
+local function findOwn(session, group, batch)
+  local own, tasks, ids = {}, {}, {}
+  for at, one in ipairs(batch.ones) do
+    tasks[at], ids[at] = one.task, one.id
+  end
+  local held = heldAmong(session, group, ids)
+  for at, try in ipairs(call('HMGET', group.execution.key .. ':tries', unpack(tasks))) do
+    local id = ids[at]
+    own[at] = held[id] and try and isAttempt(try, batch.ones[at])
+    held[id] = held[id] and not own[at]
+  end
+  return own
+end
+
+local function forgetOrders(session, group, batch)
+  for _, one in ipairs(session.orders > 0 and batch.ones or {}) do
+    local lease = { group = group, kind = 'a', id = one.id, task = tonumber(one.task), attempt = tonumber(one.attempt) }
+    orders.forget(session, orders.refOf(lease, session.no))
+  end
+end
+
+local function commitAgain(session, batch)
+  local execution = records.execution(batch.execution)
+  local group = execution and not execution.isEnded and records.group(execution, batch.no)
+  local own = {}
+  if group and group.has.again and batch.session == session.no then
+    forgetOrders(session, group, batch)
+    own = findOwn(session, group, batch)
+  end
+  local verdicts, ids, tasks, pairs_ = {}, {}, {}, {}
+  for at, one in ipairs(batch.ones) do
+    verdicts[at] = '1'
+    if own[at] then
+      ids[#ids + 1], tasks[#tasks + 1] = one.id, one.task
+      pairs_[#pairs_ + 1] = one.task
+      pairs_[#pairs_ + 1] = one.record
+    end
+  end
+  if #ids > 0 then
+    leases.dropAll(group, 'a', ids)
+    storeTasks(session, group, table.concat(tasks, ','), pairs_)
+  end
+  for at, one in ipairs(batch.ones) do
+    if not own[at] and not (execution and isCountedResult(execution, one.task, 'a' .. one.id)) then
+      verdicts[at] = '0'
+      refuse(execution, 1)
+    end
+  end
+  return #ids == batch.n and 1 or table.concat(verdicts)
+end
+
 -- ── Everything else ─────────────────────────────────────────────────────────────────────────────
 
 -- Whether the outcome is of the lease's kind and speaks of its items only, in ascending order.
@@ -159,7 +289,7 @@ local function fits(lease, one)
   local function isInside(item)
     return lease.start and item >= lease.start and item < lease.last
   end
-  if one.outcome == 'completed' then
+  if one.outcome == 'completed' or one.outcome == 'skipped' or one.outcome == 'suspended' then
     return not lease.start
   elseif one.outcome == 'chunk' then
     if not lease.start then
@@ -218,6 +348,14 @@ local function isRepeat(execution, one)
   return #one.failures > 0
 end
 
+-- What a person asks for later: what an attempt printed that did not fail.
+local function rememberOutput(session, lease, one)
+  if one.output ~= '' then
+    local outcome = one.outcome == 'chunk' and 'completed' or one.outcome
+    leases.remember(lease, session.worker, outcome, { output = one.output, durationMs = one.durationMs })
+  end
+end
+
 local function applyFailed(session, lease, one)
   outcomes.hasFailures = true
   leases.remember(lease, session.worker, 'failed', { failure = one.failure, output = one.output,
@@ -231,16 +369,48 @@ local function applyFailed(session, lease, one)
   end
 end
 
+-- The task's own condition: it is skipped, and what comes after it is too, or goes on.
+local function applySkipped(session, lease, one)
+  rememberOutput(session, lease, one)
+  local group, passes = lease.group, one.values == 'release'
+  leases.noteTry(lease, {
+    state = 'skipped', attempt = lease.attempt, failures = lease.failures, losses = lease.losses, ended = lease.ended,
+    as = 'skipped', passes = passes, at = now,
+  })
+  books.move(group, 'running', 'skipped', 1)
+  journal.tasks(group.execution, { state = 'skipped', text = int(lease.task), reason = 'condition' })
+  suspending.complete(group.execution, { int(lease.task) })
+  if passes then
+    dependents.release(group.execution, lease.task)
+  else
+    dependents.skip(group.execution, lease.task)
+  end
+end
+
+local function applySuspended(session, lease, one)
+  local problem = suspending.problem(lease, one)
+  if problem then
+    one.failure = '{"class":"invalid-input","code":"BATCH_TOO_LARGE","message":"' .. problem .. '"}'
+    one.class = 'invalid-input'
+    applyFailed(session, lease, one)
+    return
+  end
+  rememberOutput(session, lease, one)
+  suspending.suspend(lease, one)
+end
+
 local function apply(session, lease, one)
   lease.ended = leases.nameOf(lease)
   if one.outcome == 'returned' then
     leases.giveBack(lease, session.worker, false)
   elseif one.outcome == 'failed' then
     applyFailed(session, lease, one)
+  elseif one.outcome == 'skipped' then
+    applySkipped(session, lease, one)
+  elseif one.outcome == 'suspended' then
+    applySuspended(session, lease, one)
   else
-    if one.output ~= '' then
-      leases.remember(lease, session.worker, 'completed', { output = one.output, durationMs = one.durationMs })
-    end
+    rememberOutput(session, lease, one)
     if lease.replica then
       verification.commit(lease, session, one)
     elseif lease.start then
@@ -282,6 +452,8 @@ function outcomes.commitBatch(session)
   local batch = readBatch()
   if batch.isDone then
     return commitDone(session, batch)
+  elseif batch.isAgain then
+    return commitAgain(session, batch)
   end
   return commitOne(session, batch)
 end

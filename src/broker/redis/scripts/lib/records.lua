@@ -6,6 +6,26 @@ eachCall(function()
   records.sessions = {}
 end)
 
+local STATES = { 'blocked', 'scheduled', 'queued', 'running', 'completed', 'failed', 'skipped' }
+
+records.STATES = STATES
+
+-- Items by state, as they were when this script read them: only books.lua changes them. From the values that follow
+-- `row[at]`.
+local function readCounts(row, at)
+  local counts = {}
+  for place, state in ipairs(STATES) do
+    counts[state] = count(row[at + place])
+  end
+  return counts
+end
+
+local function noCounts()
+  local counts = readCounts({}, 0)
+  counts.passed = 0
+  return counts
+end
+
 -- The execution, or false when there is none.
 function records.execution(id)
   local known = records.executions[id]
@@ -14,7 +34,7 @@ function records.execution(id)
   end
   local key = PREFIX .. 'exec:' .. id
   local row = call('HMGET', key, 'state', 'priority', 'linked', 'groups', 'started', 'retentionMs', 'verify', 'ended',
-    'keepInputs')
+    'keepInputs', 'ranked', 'rescue', 'suspends', 'holds', 'passed', unpack(STATES))
   local execution = false
   if row[1] then
     execution = {
@@ -29,8 +49,14 @@ function records.execution(id)
       isVerified = row[7] ~= false,
       isEnded = row[8] ~= false,
       keepsInputs = row[9] == '1',
+      isRanked = row[10] == '1',
+      hasRescue = row[11] == '1',
+      suspends = row[12] == '1',
+      holds = row[13] == '1',
+      counts = readCounts(row, 14),
       deltas = {},
     }
+    execution.counts.passed = count(row[14])
   end
   records.executions[id] = execution
   return execution
@@ -42,10 +68,27 @@ function records.newExecution(submission)
     id = submission.id, key = PREFIX .. 'exec:' .. submission.id, isNew = true, state = 'pending',
     priority = tonumber(submission.priority), isLinked = false, groups = 0, nextTask = 0, started = false,
     retentionMs = count(submission.retentionMs), isVerified = submission.verify ~= '', isEnded = false,
-    keepsInputs = submission.keepInputs == '1', deltas = {},
+    keepsInputs = submission.keepInputs == '1', isRanked = false, hasRescue = false, suspends = false,
+    holds = false, counts = noCounts(), deltas = {},
   }
   records.executions[submission.id] = execution
   return execution
+end
+
+-- The fields of a new execution's hash that every transition reads. A small hash is looked through from its start, and to
+-- its end for what is not there: so they come first, and all of them are there.
+function records.startFields(execution, groups)
+  local fields = {
+    'state', execution.state, 'priority', execution.priority, 'linked', execution.isLinked and '1' or '0', 'groups', groups,
+    'retentionMs', int(execution.retentionMs), 'keepInputs', execution.keepsInputs and '1' or '0',
+    'ranked', execution.isRanked and '1' or '0', 'rescue', execution.hasRescue and '1' or '0', 'suspends', '0', 'holds', '0',
+    'passed', '0',
+  }
+  for _, state in ipairs(STATES) do
+    fields[#fields + 1] = state
+    fields[#fields + 1] = '0'
+  end
+  return fields
 end
 
 -- An execution that has not ended, or false.
@@ -63,7 +106,8 @@ function records.group(execution, no)
   end
   local row = call(
     'HMGET', key, 'pool', 'requires', 'first', 'count', 'length', 'maxInput', 'notBefore', 'timeoutMs', 'maxLosses',
-    'queue', 'again', 'chunks', 'linked', 'cursor', 'specBytes'
+    'queue', 'again', 'chunks', 'linked', 'cursor', 'specBytes',
+    'ranked', 'passes', 'rescue', 'ran', unpack(STATES)
   )
   local group = {
     execution = execution,
@@ -88,9 +132,30 @@ function records.group(execution, no)
     isLinked = row[13] == '1',
     cursor = count(row[14]),
     specBytes = count(row[15]),
+    isRanked = row[16] == '1',
+    passes = row[17] == '1',
+    isRescue = row[18] == '1',
+    hasRun = row[19] == '1',
+    counts = readCounts(row, 19),
     deltas = {},
   }
   records.groups[key] = group
+  return group
+end
+
+-- One that has just been written. `facts`: first (task), notBefore (nil for none), hasQueue.
+function records.newGroup(execution, definition, facts)
+  local no = tostring(execution.groups)
+  local group = {
+    execution = execution, no = no, key = execution.key .. ':group:' .. no, lane = no .. ':' .. execution.id,
+    pool = definition.pool, requires = definition.requires, first = facts.first, count = tonumber(definition.tasks),
+    length = tonumber(definition.length), maxInput = count(definition.maxInput), notBefore = facts.notBefore,
+    timeoutMs = tonumber(definition.timeoutMs), maxLosses = count(definition.maxLosses),
+    has = { queue = facts.hasQueue, again = false, chunks = false }, isLinked = definition.isLinked, cursor = 0,
+    specBytes = #definition.spec, isRanked = execution.isRanked and not definition.length, passes = definition.passes == '1',
+    isRescue = definition.isRescue, hasRun = false, counts = noCounts(), deltas = {},
+  }
+  records.groups[group.key] = group
   return group
 end
 
@@ -99,8 +164,14 @@ function records.groupOfTask(execution, task)
   if execution.groups <= 1 then
     return records.group(execution, 0)
   end
+  -- Tasks that are asked for one after the other are mostly of one group.
+  local number, last = tonumber(task), execution.lastGroup
+  if last and number >= last.first and number < last.first + last.count then
+    return last
+  end
   local found = call('ZREVRANGEBYSCORE', execution.key .. ':groups', task, '-inf', 'LIMIT', 0, 1)
-  return records.group(execution, found[1])
+  execution.lastGroup = records.group(execution, found[1])
+  return execution.lastGroup
 end
 
 -- A live session, or false.
@@ -110,7 +181,8 @@ function records.session(id)
     return known
   end
   local key = PREFIX .. 'session:' .. id
-  local row = call('HMGET', key, 'no', 'worker', 'pools', 'capabilities', 'state', 'orders')
+  local row = call('HMGET', key, 'no', 'worker', 'pools', 'capabilities', 'state', 'orders',
+    'standby')
   local session = false
   if row[1] and (row[5] == 'live' or row[5] == 'draining') then
     session = {
@@ -124,7 +196,11 @@ function records.session(id)
       orders = count(row[6]),
       held = {},
       completed = 0,
+      standby = {},
     }
+    for _, pool in ipairs(row[7] and splitUnits(row[7]) or {}) do
+      session.standby[pool] = true
+    end
   end
   records.sessions[id] = session
   return session
@@ -165,7 +241,7 @@ function records.ensureStream(group, kind)
   local name = records.STREAMS[kind]
   if not group.has[name] then
     call('XGROUP', 'CREATE', records.streamKey(group, kind), group.pool, '0', 'MKSTREAM')
-    call('HSET', group.key, name, '1')
+    books.set(group, { name, '1' })
     group.has[name] = true
   end
 end

@@ -30,11 +30,12 @@ end
 
 -- Of an execution whose work went with its end, each group makes its streams anew when it needs them.
 local function forgetStreams(execution, no)
-  call('HDEL', execution.key .. ':group:' .. no, 'queue', 'again', 'chunks')
+  call('HDEL', execution.key .. ':group:' .. no, 'queue', 'again', 'chunks', 'ran')
 end
 
 -- Work that was kept counts in its pool again, and is handed out.
 local function joinPool(execution, no)
+  call('HDEL', execution.key .. ':group:' .. no, 'ran')
   local group = records.group(execution, no)
   local row = call('HMGET', group.key, 'queued', 'scheduled', 'blocked')
   local waiting = {}
@@ -45,8 +46,20 @@ local function joinPool(execution, no)
   if group.notBefore then
     call('ZADD', PREFIX .. 'due', int(group.notBefore), 'g:' .. group.no .. '::' .. execution.id)
   elseif waiting.queued > 0 then
-    ready.offer(group, waiting.queued)
+    ready.offerAll(group, waiting.queued)
   end
+end
+
+-- Who has suspended itself for a time, or for a signal that did not come, goes on waiting.
+local function waitOn(execution, field)
+  local record = not string.find(field, ':', 1, true) and suspending.of(execution, field)
+  local try = record and not record.woken and call('HGET', execution.key .. ':tries', field)
+  local notBefore = try and string.match(try, '"notBefore":(%d+)')
+  if notBefore then
+    local group = records.groupOfTask(execution, field)
+    call('ZADD', PREFIX .. 'due', notBefore, 't:' .. group.no .. ':' .. field .. ':' .. execution.id)
+  end
+  return notBefore ~= nil and notBefore ~= false
 end
 
 -- What ran, or waited for its next try, when the execution ended.
@@ -57,12 +70,34 @@ local function queueStopped(execution)
   end
   call('UNLINK', key)
   for _, field in ipairs(call('HKEYS', execution.key .. ':later')) do
-    later.queue(execution, field, 'reopened')
+    if not waitOn(execution, field) then
+      later.queue(execution, field, 'reopened')
+    end
   end
 end
 
--- An execution that has ended runs again. Its groups must be read after this.
-function replaying.reopen(execution)
+-- Rescue tasks that were skipped because nothing had failed wait again.
+local function awaitRescue(execution, reason)
+  for no = 0, execution.groups - 1 do
+    local group = records.group(execution, no)
+    for task = group.first, group.isRescue and group.first + group.count - 1 or -1 do
+      local try = call('HGET', execution.key .. ':tries', int(task)) or ''
+      local input, parents = replaying.inputOf(execution, task)
+      -- Not by its own condition, and not by a person.
+      local isPassedOver = string.match(try, '"state":"(%a+)"') == 'skipped' and not string.find(try, '"as":"', 1, true)
+      if isPassedOver and input then
+        call('SADD', execution.key .. ':rescue', int(task))
+        replaying.block(group, task, { input = input, parents = parents, attempt = replaying.attemptsOf(execution, task) }, 1)
+        replaying.forgetInput(execution, task)
+        books.move(group, 'skipped', 'blocked', 1)
+        journal.tasks(execution, { state = 'blocked', text = int(task), reason = reason })
+      end
+    end
+  end
+end
+
+-- An execution that has ended runs again, which is told as `reason`. Its groups must be read after this.
+function replaying.reopen(execution, reason)
   if not execution.isEnded then
     return
   end
@@ -76,6 +111,7 @@ function replaying.reopen(execution)
       records.groups[key] = nil
     end
   end
+  execution.lastGroup = nil
   books.changeState(execution, 'running')
   for no = 0, execution.groups - 1 do
     if row[2] then
@@ -83,6 +119,9 @@ function replaying.reopen(execution)
     else
       forgetStreams(execution, no)
     end
+  end
+  if execution.hasRescue then
+    awaitRescue(execution, reason)
   end
   if row[2] then
     queueStopped(execution)
@@ -93,9 +132,10 @@ end
 -- Dead letters that stay when others are run again do not count towards the execution's end.
 function replaying.forgive(execution)
   books.flush()
-  local failed = call('HGET', execution.key, 'failed')
-  call('HSET', execution.key, 'forgiven', count(failed))
-  if count(failed) == 0 then
+  local row = call('HMGET', execution.key, 'failed', 'passed')
+  local failed = count(row[1]) - count(row[2])
+  call('HSET', execution.key, 'forgiven', failed)
+  if failed == 0 then
     call('HDEL', execution.key, 'firstFailure')
   end
 end
@@ -120,9 +160,13 @@ local function replayTask(execution, record)
   local group = records.groupOfTask(execution, record.task)
   local task = { group = group, task = record.task, input = input, parents = parents }
   local how = { state = 'queued', attempt = record.attempt, failures = 0, losses = 0 }
+  leases.endHold(execution, record.task)
   how.entry = leases.enqueueAgain(task, how)
   leases.noteTry(task, how)
   replaying.forgetInput(execution, record.task)
+  if group.passes then
+    dependents.retake(execution, record.task)
+  end
   books.move(group, 'failed', 'queued', 1)
   journal.tasks(execution, { state = 'queued', text = int(record.task), reason = 'replayed' })
   ready.offer(group, 1)
@@ -137,8 +181,9 @@ end
 
 -- ── What waits for others ───────────────────────────────────────────────────────────────────────
 
--- How many of a task's parents have not completed, and whether one of them is dead.
-function replaying.openParents(execution, parents)
+-- How many of a task's parents have not completed, and whether one of them is dead; with `task`, also of what it has
+-- suspended itself for.
+function replaying.openParents(execution, parents, task)
   local open, isDead, seen = 0, false, {}
   for _, parent in ipairs(parents and cjson.decode(parents) or {}) do
     local state = not seen[parent] and dependents.parentState(execution, int(parent))
@@ -146,15 +191,19 @@ function replaying.openParents(execution, parents)
     open = open + (state == 'open' and 1 or 0)
     isDead = isDead or state == 'dead'
   end
+  local suspension = task and suspending.of(execution, task)
+  if suspension then
+    local more, isMoreDead = suspending.open(execution, suspension)
+    open, isDead = open + more, isDead or isMoreDead
+  end
   return open, isDead
 end
 
--- A task waits for its parents, `open` of which have not completed.
+-- A task waits for its parents, `open` of which have not completed, and for what it has suspended itself for.
 function replaying.block(group, task, content, open)
-  local execution = group.execution
-  call('HSET', execution.key .. ':blocked', int(task), cjson.encode({ content.input, content.parents, content.attempt }))
-  call('HSET', execution.key .. ':waits', int(task), open)
-  leases.noteTry({ group = group, task = task }, { state = 'blocked', attempt = content.attempt, failures = 0, losses = 0 })
+  local lease = { group = group, task = task, input = content.input, parents = content.parents }
+  local how = { attempt = content.attempt, failures = 0, losses = 0 }
+  leases.writeBlocked(lease, how, open + (leases.isHeld(group.execution, task) and 1 or 0))
 end
 
 -- Whether a task was skipped because a person removed it, by its try. In texts of users quotes are escaped.
@@ -162,14 +211,17 @@ function replaying.isRemoved(try)
   return string.find(try, '"as":"removed"', 1, true) ~= nil
 end
 
+-- Whether it was skipped because of a parent: neither removed nor by its own condition.
 local function isSkipped(execution, task)
   local known = call('HGET', execution.key .. ':tries', int(task))
   return known and string.match(known, '"state":"(%a+)"') == 'skipped' and not replaying.isRemoved(known)
+    and not string.find(known, '"as":"skipped"', 1, true)
 end
 
 -- Whether none of a skipped task's parents is dead, once those in `alive` are not.
 local function mayLive(execution, task, alive)
   local input, parents = replaying.inputOf(execution, task)
+  parents = suspending.parents(suspending.of(execution, task), parents)
   for _, parent in ipairs(parents and cjson.decode(parents) or {}) do
     if not alive[parent] and dependents.parentState(execution, int(parent)) == 'dead' then
       return false
@@ -204,7 +256,7 @@ function replaying.revive(execution, tasks)
     local content = { attempt = replaying.attemptsOf(execution, task) }
     content.input, content.parents = replaying.inputOf(execution, task)
     local group = records.groupOfTask(execution, task)
-    replaying.block(group, task, content, (replaying.openParents(execution, content.parents)))
+    replaying.block(group, task, content, (replaying.openParents(execution, content.parents, task)))
     replaying.forgetInput(execution, task)
     books.move(group, 'skipped', 'blocked', 1)
     journal.tasks(execution, { state = 'blocked', text = int(task), reason = 'replayed' })

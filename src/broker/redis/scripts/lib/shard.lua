@@ -17,7 +17,8 @@ local cursors, records, journal, ready, orders, books = {}, {}, {}, {}, {}, {}
 local leases, ranges, dependents, verification, claiming = {}, {}, {}, {}, {}
 local outcomes, submitting, ending, examining, whereabouts = {}, {}, {}, {}, {}
 local replaying, letters, later, ahead, undoing, editing = {}, {}, {}, {}, {}, {}
-local state, locks, checkpoints = {}, {}, {}
+local state, locks, checkpoints, standby, suspending = {}, {}, {}, {}, {}
+local moving, reshaping, applying, takingback = {}, {}, {}, {}
 
 local fills = {}
 local unfilled = {
@@ -120,12 +121,23 @@ function cursors.after(last, shard)
   return cursor > last and cursor or cursor + 4096
 end
 
-function cursors.next()
+local function readNumbers()
   if cursors.last == nil then
-    local meta = call('HMGET', META, 'cursor', 'shard')
-    cursors.last = count(meta[1])
-    cursors.shard = count(meta[2])
+    local meta = call('HMGET', META, 'cursor', 'shard', 'turn')
+    cursors.last, cursors.shard, cursors.lastTurn = count(meta[1]), count(meta[2]), count(meta[3])
   end
+end
+
+-- The number of the next turn (lib/ready.lua).
+function cursors.turn()
+  readNumbers()
+  cursors.lastTurn = cursors.lastTurn + 1
+  cursors.moved = true
+  return cursors.lastTurn
+end
+
+function cursors.next()
+  readNumbers()
   cursors.last = cursors.after(cursors.last, cursors.shard)
   cursors.moved = true
   return cursors.last
@@ -133,7 +145,7 @@ end
 
 function cursors.flush()
   if cursors.moved then
-    call('HSET', META, 'cursor', int(cursors.last))
+    call('HSET', META, 'cursor', int(cursors.last), 'turn', int(cursors.lastTurn))
     cursors.moved = false
   end
 end

@@ -11,6 +11,15 @@ local function lookup(key, tasks)
   return found
 end
 
+-- Those of the tasks that are held, or were when they ended.
+local function heldAmong(execution, tasks)
+  local held = {}
+  for _, task in ipairs(execution.holds and tasks or {}) do
+    held[task] = call('SISMEMBER', execution.key .. ':held', task) == 1 or nil
+  end
+  return held
+end
+
 -- What is known of the tasks `first` … `last` (at most some thousand) of a group.
 function whereabouts.read(group, first, last)
   local key = group.execution.key
@@ -21,6 +30,9 @@ function whereabouts.read(group, first, last)
   for _, name in ipairs({ 'results', 'tries', 'blocked', 'waits', 'later' }) do
     facts[name] = lookup(key .. ':' .. name, facts.tasks)
   end
+  facts.suspended = group.execution.suspends and lookup(key .. ':suspended', facts.tasks) or {}
+  facts.held = heldAmong(group.execution, facts.tasks)
+  facts.marks = group.execution.isRanked and lookup(key .. ':marks', facts.tasks) or {}
   if group.has.queue then
     local stream, from, to = records.streamKey(group, 'q'), int(first) .. '-1', int(last) .. '-1'
     local delivered = records.lastDelivered(group)
@@ -86,12 +98,14 @@ local function workerOf(session)
   return call('HGET', PREFIX .. 'session:' .. session, 'worker') or session
 end
 
--- { 'task', task, group, state, worker, try (JSON), result record }
+-- { 'task', task, group, state, worker, try (JSON), result record, suspension (JSON, lib/suspending.lua), held (1 or ''),
+-- rank and label }
 function whereabouts.taskRow(group, task, facts)
   local state, _, owner = whereabouts.of(group, task, facts)
   local try = facts.tries[task] or ''
   local worker = owner and workerOf(owner) or string.match(try, '"worker":"([^"]+)"') or ''
-  return { 'task', task, group.no, state, worker, try, facts.results[task] or '' }
+  return { 'task', task, group.no, state, worker, try, facts.results[task] or '', facts.suspended[task] or '',
+    facts.held[task] and '1' or '', facts.marks[task] or '' }
 end
 
 local ITEM_STATES = { 'blocked', 'scheduled', 'queued', 'running', 'completed', 'failed', 'skipped' }

@@ -1,0 +1,116 @@
+/** The graph of a workflow that runs: its nodes with their states, and what is left of its critical path. */
+import type { TaskView } from "../../broker/contract.ts";
+import { measuredLabel } from "../../core/durations.ts";
+import { HoldfastError } from "../../errors/index.ts";
+import type { Clock } from "../../util/clock.ts";
+import { measuredDurations } from "./durations.ts";
+import { EditBuilder, type WorkflowEditor } from "./edit-builder.ts";
+import { type EditOrigin, previewEdit, type WorkflowEdit } from "./edit.ts";
+import { type NodesParams, readTasks } from "./nodes.ts";
+import {
+  type GraphView,
+  type LiveNode,
+  type RemainingOptions,
+  type RemainingPlan,
+  remainingPlan,
+} from "./remaining.ts";
+
+/** Thought to take as long as this where nothing was measured, milliseconds. */
+const UNKNOWN_MS = 1_000;
+
+export interface LiveGraphParams extends NodesParams {
+  readonly clock: Clock;
+}
+
+/** As it was when it was read; `refresh` reads it again. */
+export class LiveGraph implements GraphView {
+  readonly nodes: readonly LiveNode[];
+  readonly #params: LiveGraphParams;
+  readonly #measured: ReadonlyMap<string, number>;
+  readonly #byId: ReadonlyMap<string, LiveNode>;
+
+  constructor(params: LiveGraphParams, nodes: readonly LiveNode[], measured: ReadonlyMap<string, number>) {
+    this.#params = params;
+    this.nodes = nodes;
+    this.#measured = measured;
+    this.#byId = new Map(nodes.map((node) => [node.id, node]));
+  }
+
+  /** @throws HoldfastError INVALID_OPTION when there is no such node. */
+  node(id: string): LiveNode {
+    const found = this.#byId.get(id);
+    if (found !== undefined) return found;
+    throw new HoldfastError("INVALID_OPTION", { option: "node", value: id, expected: "a node of the execution" });
+  }
+
+  has(id: string): boolean {
+    return this.#byId.has(id);
+  }
+
+  /** What is left of it now. */
+  remaining(options: RemainingOptions = {}): RemainingPlan {
+    return remainingPlan(this.nodes, { ...options, durationOf: (node) => this.durationOf(node) });
+  }
+
+  /** Milliseconds: its own where it has completed, else as measured in earlier runs. */
+  durationOf({ id, durationMs }: Pick<LiveNode, "id" | "durationMs">): number {
+    return durationMs ?? this.#measured.get(measuredLabel(id)) ?? UNKNOWN_MS;
+  }
+
+  refresh(): Promise<LiveGraph> {
+    return readLiveGraph(this.#params);
+  }
+
+  /**
+   * What an edit would do now; `apply` does it. Nodes are named by id; new ones are made as in
+   * `defineWorkflow`, after those that are there: `e.node("schema")`.
+   *
+   * @throws HoldfastError INVALID_WORKFLOW with all that is wrong, EXECUTION_ENDED, INVALID_OPTION.
+   * @example
+   * const edit = await graph.edit((e) => {
+   *   const lint = e.task("lint", lintApi, { after: { api: e.node("api") } });
+   *   e.rewire("deploy", [e.node("tests"), lint]);
+   * });
+   * if (edit.after.remainingMs < 60_000) await edit.apply();
+   */
+  async edit(build: (e: WorkflowEditor) => void, options: RemainingOptions = {}): Promise<WorkflowEdit> {
+    const builder = new EditBuilder(this);
+    // What is there takes any argument; its types are for those who write in TypeScript.
+    build(builder as unknown as WorkflowEditor);
+    const origin: EditOrigin = { broker: this.#params.broker, executionId: this.#params.executionId, graph: this };
+    return previewEdit(origin, builder.requests(), options);
+  }
+}
+
+export async function readLiveGraph(params: LiveGraphParams): Promise<LiveGraph> {
+  const tasks: TaskView[] = [];
+  for await (const task of readTasks(params, undefined, { children: true })) tasks.push(task);
+  const { name } = await params.broker.getExecution({ executionId: params.executionId });
+  const idOf = new Map(tasks.map((task) => [task.task, task.label ?? String(task.task)]));
+  const after = new Map<number, string[]>();
+  for (const { task, children = [] } of tasks) {
+    for (const child of children) {
+      const parents = after.get(child) ?? [];
+      parents.push(idOf.get(task) ?? "");
+      after.set(child, parents);
+    }
+  }
+  const nodes = tasks.map((task) => toLiveNode(task, idOf.get(task.task) ?? "", after.get(task.task) ?? []));
+  return new LiveGraph(params, nodes, await measuredDurations(params.broker, name, params.clock));
+}
+
+function toLiveNode(view: TaskView, id: string, after: readonly string[]): LiveNode {
+  const { task, pool, state, attempts, worker, durationMs, rank, held } = view;
+  return {
+    id,
+    task,
+    pool,
+    state,
+    attempts,
+    after,
+    ...(worker === undefined ? {} : { worker }),
+    ...(durationMs === undefined ? {} : { durationMs }),
+    ...(rank === undefined ? {} : { rank }),
+    ...(held === undefined ? {} : { held }),
+  };
+}
