@@ -1,4 +1,5 @@
 /** How many tasks pass per second through the four pools: submitted, claimed, run in real worker processes, committed. */
+import { availableParallelism } from "node:os";
 import { type LocalWorkers, startLocalWorkers } from "../../../app/local-workers.ts";
 import type { Broker } from "../../../broker/contract.ts";
 import { MAX_PAGE } from "../../../broker/limits.ts";
@@ -22,9 +23,10 @@ export interface ThroughputParams {
   readonly messages: number;
 }
 
-/** Tasks that a worker may hold at the same time: so many pass in one call. */
-const CONCURRENCY = 4;
-const PREFETCH = 64;
+/** Runners of all workers take a core each; more of them than cores stand in each other's way. */
+const CONCURRENCY = Math.max(1, Math.floor(availableParallelism() / DELIVERY_POOLS.length));
+/** Tasks that a worker claims ahead: so many pass in one call. */
+const PREFETCH = 256;
 
 export async function measureThroughput(params: ThroughputParams): Promise<ThroughputReport> {
   const groups = DELIVERY_POOLS.map(({ pool }) => startPool(params, pool));

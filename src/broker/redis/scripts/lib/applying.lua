@@ -225,7 +225,7 @@ function applying.apply(execution, plan)
     end
   end
   for _, place in ipairs(plan.removed) do
-    dependents.skip(execution, place.task)
+    dependents.skipAfter(execution, place.task)
   end
   submitting.add(execution, plan.edit.groups)
   for _, places in ipairs({ plan.moved, others }) do

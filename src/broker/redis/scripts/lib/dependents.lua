@@ -139,6 +139,9 @@ end
 
 -- The tasks, by name, have completed: children whose last parents they were are queued.
 function dependents.releaseAll(execution, tasks)
+  if #tasks == 0 then
+    return
+  end
   local times, children, ready_ = {}, {}, {}
   local found = call('HMGET', execution.key .. ':children', unpack(tasks))
   for _, list in ipairs(found) do
@@ -160,15 +163,6 @@ end
 function dependents.release(execution, task)
   if execution.isLinked then
     dependents.releaseAll(execution, { int(task) })
-  end
-end
-
--- The task was to be passed over and is run again after all: what waits still waits for it too.
-function dependents.retake(execution, task)
-  for child in childrenOf(execution, task) do
-    if call('HEXISTS', execution.key .. ':waits', child) == 1 then
-      call('HINCRBY', execution.key .. ':waits', child, 1)
-    end
   end
 end
 
@@ -259,6 +253,13 @@ function dependents.skip(execution, task)
   end
 end
 
+-- The task was removed: the same, unless what waits for it was let go before.
+function dependents.skipAfter(execution, task)
+  if dependents.parentState(execution, int(task)) == 'dead' then
+    dependents.skip(execution, task)
+  end
+end
+
 -- ── Rescue ──────────────────────────────────────────────────────────────────────────────────────
 
 -- Nothing else of the execution is left: its rescue tasks start if it has failed, and are skipped if not.
@@ -297,7 +298,7 @@ function dependents.parentState(execution, parent)
   end
   local known = call('HGET', execution.key .. ':tries', parent)
   local state = known and string.match(known, '"state":"(%a+)"')
-  if (state == 'skipped' and string.find(known, '"passes":true', 1, true)) or (state == 'failed' and group.passes) then
+  if known and string.find(known, '"passes":true', 1, true) then
     return 'completed'
   end
   return (state == 'failed' or state == 'skipped') and 'dead' or 'open'

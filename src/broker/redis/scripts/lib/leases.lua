@@ -111,10 +111,20 @@ local function tryKey(lease)
   return lease.start and int(lease.task) .. ':' .. int(lease.start) or int(lease.task)
 end
 
+-- Whether what waits for the task was let go without a result of it.
+function leases.hasPassed(lease)
+  local known = call('HGET', lease.group.execution.key .. ':tries', tryKey(lease))
+  return known and string.find(known, '"passes":true', 1, true) ~= nil
+end
+
 -- record: state, attempt, failures, losses; entry (the new one), ended and `as` (the attempt that led
 -- to it and how, so that its outcome is known when it is told again), notBefore, at, failure (JSON);
--- passes: it has ended without a result, and what comes after it goes on as if it had completed.
+-- passes: it has ended without a result, and what comes after it went on as if it had completed; where it is not said, that
+-- stays as it was, also when the task is tried once more by hand.
 function leases.noteTry(lease, record)
+  if record.passes == nil and lease.group.passes then
+    record.passes = leases.hasPassed(lease)
+  end
   call('HSET', lease.group.execution.key .. ':tries', tryKey(lease), tryText(record))
 end
 
@@ -195,7 +205,7 @@ function leases.writeBlocked(lease, how, open)
   suspending.await(lease.group.execution, lease.task)
   leases.noteTry(lease, {
     state = 'blocked', attempt = how.attempt, failures = how.failures, losses = how.losses, ended = how.ended,
-    as = how.as, failure = how.failure,
+    as = how.as, failure = how.failure, passes = how.passes,
   })
 end
 
@@ -273,16 +283,20 @@ end
 -- The running task is a dead letter.
 function leases.buryTask(lease, how)
   local group = lease.group
+  local hasPassed = group.passes and leases.hasPassed(lease)
   leases.keepInput(lease)
   leases.noteTry(lease, {
     state = 'failed', attempt = lease.attempt, failures = how.failures, losses = how.losses, ended = how.ended,
-    as = how.as, failure = how.failure, at = now,
+    as = how.as, failure = how.failure, at = now, passes = group.passes,
   })
   leases.noteDeadLetter(lease, how.failure)
   books.move(group, 'running', 'failed', 1)
   journal.tasks(group.execution, { state = 'failed', text = int(lease.task) })
-  local follow = group.passes and dependents.release or dependents.skip
-  follow(group.execution, lease.task)
+  if not group.passes then
+    dependents.skip(group.execution, lease.task)
+  elseif not hasPassed then
+    dependents.release(group.execution, lease.task)
+  end
 end
 
 -- ── Failures ────────────────────────────────────────────────────────────────────────────────────

@@ -107,6 +107,17 @@ local function isCountedResult(execution, field, entry)
   return (entryOf(known) or 'q') == (string.sub(entry, 1, 1) == 'q' and 'q' or entry)
 end
 
+-- Those of the tasks whose dependents still wait for them.
+local function notPassed(group, tasks)
+  local left = {}
+  for _, task in ipairs(tasks) do
+    if not leases.hasPassed({ group = group, task = tonumber(task) }) then
+      left[#left + 1] = task
+    end
+  end
+  return left
+end
+
 local function storeTasks(session, group, tasks, pairs_)
   local execution = group.execution
   call('HSET', execution.key .. ':results', unpack(pairs_))
@@ -127,7 +138,7 @@ local function storeTasks(session, group, tasks, pairs_)
     for at = 1, n do
       ended[at] = pairs_[2 * at - 1]
     end
-    dependents.releaseAll(execution, ended)
+    dependents.releaseAll(execution, group.passes and notPassed(group, ended) or ended)
   end
 end
 
@@ -373,6 +384,7 @@ end
 local function applySkipped(session, lease, one)
   rememberOutput(session, lease, one)
   local group, passes = lease.group, one.values == 'release'
+  local hasPassed = leases.hasPassed(lease)
   leases.noteTry(lease, {
     state = 'skipped', attempt = lease.attempt, failures = lease.failures, losses = lease.losses, ended = lease.ended,
     as = 'skipped', passes = passes, at = now,
@@ -380,7 +392,9 @@ local function applySkipped(session, lease, one)
   books.move(group, 'running', 'skipped', 1)
   journal.tasks(group.execution, { state = 'skipped', text = int(lease.task), reason = 'condition' })
   suspending.complete(group.execution, { int(lease.task) })
-  if passes then
+  if passes and hasPassed then
+    return
+  elseif passes then
     dependents.release(group.execution, lease.task)
   else
     dependents.skip(group.execution, lease.task)

@@ -164,9 +164,6 @@ local function replayTask(execution, record)
   how.entry = leases.enqueueAgain(task, how)
   leases.noteTry(task, how)
   replaying.forgetInput(execution, record.task)
-  if group.passes then
-    dependents.retake(execution, record.task)
-  end
   books.move(group, 'failed', 'queued', 1)
   journal.tasks(execution, { state = 'queued', text = int(record.task), reason = 'replayed' })
   ready.offer(group, 1)
@@ -202,7 +199,7 @@ end
 -- A task waits for its parents, `open` of which have not completed, and for what it has suspended itself for.
 function replaying.block(group, task, content, open)
   local lease = { group = group, task = task, input = content.input, parents = content.parents }
-  local how = { attempt = content.attempt, failures = 0, losses = 0 }
+  local how = { attempt = content.attempt, failures = 0, losses = 0, passes = false }
   leases.writeBlocked(lease, how, open + (leases.isHeld(group.execution, task) and 1 or 0))
 end
 

@@ -277,7 +277,8 @@ local function newJudge(execution, change)
   -- Whether something has become of it.
   function judge.look(task)
     if change.gone[task] then
-      dead[task] = true
+      -- What it let go when it failed, before it was tried once more, is not held up by its end.
+      dead[task] = dependents.parentState(execution, int(task)) ~= 'completed' or nil
     elseif task >= change.first then
       dead[task] = anyDead(change.added[task - change.first + 1]) or nil
       judge.stillborn[task - change.first + 1] = dead[task] or false

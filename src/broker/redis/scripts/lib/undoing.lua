@@ -176,7 +176,7 @@ end
 
 local function put(place, target, content, open)
   local lease = { group = place.group, task = place.task, input = content.input, parents = content.parents }
-  local how = { state = target, attempt = content.attempt, failures = 0, losses = 0 }
+  local how = { state = target, attempt = content.attempt, failures = 0, losses = 0, passes = false }
   if target == 'blocked' then
     replaying.block(place.group, place.task, content, open)
   elseif target == 'skipped' then
@@ -279,7 +279,7 @@ local function removeAdded(execution, added)
     added = more
   end
   for _, task in ipairs(removed) do
-    dependents.skip(execution, task)
+    dependents.skipAfter(execution, task)
   end
 end
 
