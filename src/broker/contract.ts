@@ -10,7 +10,8 @@
  *  2. One atomic step from outcome to result + counters + dependents released + event.
  *  3. Nothing is stranded: a lease dies with its session and its task is queued again.
  *  4. Liveness is the session's: one heartbeat renews all leases of a worker.
- *  5. Order: priority, then fair between executions, then first in first out; ageing; capabilities.
+ *  5. Order: priority, then fair between executions, then by rank and first in first out; ageing; capabilities. An
+ *     execution whose work was lost with a worker has the next turn among its equals.
  *  6. Control is real: pause, resume, cancel.
  *  7. Repeats are harmless: every call may be sent again after a lost connection.
  *  8. The broker's clock decides.

@@ -9,6 +9,7 @@ import { defineEdit } from "./commands/edit.ts";
 import { defineList } from "./commands/list.ts";
 import { definePause } from "./commands/pause.ts";
 import { definePools } from "./commands/pools.ts";
+import { defineRerun } from "./commands/rerun.ts";
 import { defineResults } from "./commands/results.ts";
 import { defineResume } from "./commands/resume.ts";
 import { defineRun } from "./commands/run.ts";
@@ -54,6 +55,7 @@ const COMMANDS = [
   defineSignal,
   defineApprove,
   defineEdit,
+  defineRerun,
   defineWhy,
   defineDeadLetters,
   definePools,

@@ -6,6 +6,9 @@
  * them has waiting. Within an entry its lanes (task groups) are served first in, first out; if tasks
  * of any of them have ranks, the lane whose best task has the highest.
  *
+ * An execution whose work was lost with a worker has the next turn of its bucket: that work had its
+ * turn before.
+ *
  * Between buckets the effective priority decides: the priority plus one step for every `ageingMs`
  * that the bucket's longest waiting entry has not been served, up to 10. At the same effective
  * priority the one that waited longest goes first. So urgent work is first, and nothing waits for ever.
@@ -97,6 +100,13 @@ export class ReadyQueue<L extends ReadyLane> {
     entry.lanes.add(lane);
     if (entry.ranking !== undefined) entry.ranking.show(lane);
     else if (lane.ranked !== undefined) entry.ranking = new Ranking(entry.lanes);
+  }
+
+  /** The lane's execution has the next turn among its equals: its work was lost with a worker, and has waited before. */
+  recall(lane: L): void {
+    const bucket = this.#buckets.get(bucketKey(lane));
+    const entry = bucket?.byExecution.get(lane.executionKey);
+    if (entry?.lanes.has(lane) === true) bucket?.turns.toFront(entry);
   }
 
   /** Takes a lane out: it has no work left, or its execution is paused or ended. */
@@ -232,28 +242,36 @@ function isSame(one: RankedTask, other: RankedTask | undefined): boolean {
   return one.task === other?.task && one.rank === other.rank;
 }
 
-/** A queue of turns: push, look at the head, move the head to the end, take one out. */
+/** A queue of turns: push, look at the head, move the head to the end, move one to the front, take one out. */
 class Turns<T> {
   readonly #set = new Set<T>();
+  /** Before all others, in the order in which they came to the front. */
+  readonly #front = new Set<T>();
 
   push(item: T): void {
     this.#set.add(item);
   }
 
+  toFront(item: T): void {
+    this.#set.delete(item);
+    this.#front.add(item);
+  }
+
   head(): T | undefined {
-    return first(this.#set);
+    return first(this.#front) ?? first(this.#set);
   }
 
   rotate(): T | undefined {
     const item = this.head();
-    if (item !== undefined && this.#set.size > 1) {
-      this.#set.delete(item);
+    if (item !== undefined && (this.#set.size > 1 || this.#front.size > 0)) {
+      this.delete(item);
       this.#set.add(item);
     }
     return item;
   }
 
   delete(item: T): void {
+    this.#front.delete(item);
     this.#set.delete(item);
   }
 }

@@ -10,6 +10,7 @@ export type ClientMethod =
   | "cancel"
   | "signal"
   | "retry"
+  | "rerun"
   | "editExecution"
   | "getExecution"
   | "listExecutions"

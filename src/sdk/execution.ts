@@ -18,7 +18,7 @@ import { type ExecutionStatus, type Progress, toStatus, watchProgress } from "./
 import { findReducers } from "./reducer.ts";
 import { type Result, streamResults } from "./results.ts";
 import { type LiveGraph, readLiveGraph } from "./workflow/live-graph.ts";
-import { followNodes, type NodeStatus, outputsOf } from "./workflow/nodes.ts";
+import { followNodes, type NodeStatus, outputsOf, taskOf } from "./workflow/nodes.ts";
 import { fillOutputs } from "./workflow/template.ts";
 
 export interface WaitOptions {
@@ -305,6 +305,21 @@ export class Execution<Point = unknown, Value = unknown, Aggregate = unknown> {
       letters: letters.map(({ task, start }) => ({ task, ...(start === undefined ? {} : { start }) })),
     });
     return { retried: changed };
+  }
+
+  /**
+   * A node of a workflow, or a task by its number, and all that comes after it lose what they have and
+   * run again; all others keep their outputs. An execution that had ended runs again.
+   *
+   * @throws HoldfastError TASK_UNKNOWN, EXECUTION_CANCELLED, QUEUE_FULL, INPUTS_NOT_KEPT when it was submitted
+   * with `keepInputs: false`; INVALID_REQUEST for what a dead letter holds up.
+   * @example await execution.rerun("tests");
+   */
+  async rerun(node: string | number): Promise<{ readonly reset: number }> {
+    const params = { broker: this.#broker, executionId: this.id };
+    const task = typeof node === "number" ? node : await taskOf(params, node);
+    const { reset } = await this.#broker.rerun({ executionId: this.id, task });
+    return { reset };
   }
 
   /**

@@ -44,6 +44,7 @@ type Looking =
   | "resumePool"
   | "limitPool"
   | "retry"
+  | "rerun"
   | "editExecution"
   | "getExecution"
   | "listExecutions"
@@ -70,14 +71,15 @@ export function httpBroker(link: HttpLink, newKey: () => string): PublicBroker {
   return { ...steering(link, newKey), ...looking(link), ...httpState(link), close: async () => link.close() };
 }
 
-type Steering = "submit" | "extend" | "pause" | "resume" | "cancel" | "signal" | "retry" | "editExecution";
+type Steering = "submit" | "extend" | "pause" | "resume" | "cancel" | "signal" | "retry" | "rerun" | "editExecution";
 type PoolSteering = "pausePool" | "resumePool" | "limitPool";
 
 function steering(link: HttpLink, newKey: () => string): Pick<PublicBroker, Steering | PoolSteering> {
   const of = (executionId: string): { readonly params: { readonly executionId: string } } => ({
     params: { executionId },
   });
-  const { pauseExecution, resumeExecution, cancelExecution, signalExecution, retryExecution } = EXECUTION_OPERATIONS;
+  const { pauseExecution, resumeExecution, cancelExecution, signalExecution } = EXECUTION_OPERATIONS;
+  const { retryExecution, rerunExecution } = EXECUTION_OPERATIONS;
   return {
     submit: (params) => submitWithKeys(link, params, newKey),
     extend: ({ executionId, ...body }) =>
@@ -98,6 +100,14 @@ function steering(link: HttpLink, newKey: () => string): Pick<PublicBroker, Stee
       const body = letters === undefined ? {} : { letters: [...letters] };
       const { changed, execution } = await link.call(retryExecution, { ...of(executionId), query: TEXTS, body });
       return { changed, execution: asView(execution) };
+    },
+    rerun: async ({ executionId, task }) => {
+      const { reset, execution } = await link.call(rerunExecution, {
+        ...of(executionId),
+        query: TEXTS,
+        body: { task },
+      });
+      return { reset, execution: asView(execution) };
     },
     editExecution: async ({ executionId, edits, apply, version, editId = `auto-${newKey()}` }) => {
       const how = { ...of(executionId), query: TEXTS };

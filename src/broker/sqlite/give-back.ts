@@ -53,6 +53,7 @@ function giveBackTask(engine: Engine, lease: LeaseRecord, isLost: boolean): void
   engine.move(group, { from: "running", to: state });
   engine.journal.tasks(group.execution, { state, entry: task, reason: isLost ? "lost" : "returned" });
   if (state === "queued") offerTask(group, task, engine.now);
+  if (isLost) group.pool.ready.recall(group);
 }
 
 function giveBackChunk(engine: Engine, lease: LeaseRecord, isLost: boolean): void {
@@ -77,6 +78,7 @@ function giveBackChunk(engine: Engine, lease: LeaseRecord, isLost: boolean): voi
     const range = { start: at, end: Math.min(end, at + step), attempt, failures, losses, careful };
     requeueRange(engine, lease, { range, token, reason });
   }
+  if (isLost) lease.group.pool.ready.recall(lease.group);
 }
 
 function poison(losses: number): Failure {

@@ -2,6 +2,7 @@
 import { type BrokerEvent, FROM_NOW, type TaskView } from "../../broker/contract.ts";
 import { MAX_PAGE } from "../../broker/limits.ts";
 import { isExecutionEnded, type TaskState } from "../../core/states.ts";
+import { HoldfastError } from "../../errors/index.ts";
 import { orAborted } from "../../util/or-aborted.ts";
 import type { ClientBroker } from "../client-broker.ts";
 import { followEvents } from "../follow.ts";
@@ -59,6 +60,16 @@ export async function outputsOf(params: NodesParams): Promise<Readonly<Record<st
     if (label !== undefined && result !== undefined && isWhole(label)) outputs.push([label, JSON.parse(result)]);
   }
   return Object.fromEntries(outputs);
+}
+
+/**
+ * The number of a node, or of a part of one.
+ *
+ * @throws HoldfastError TASK_UNKNOWN.
+ */
+export async function taskOf(params: NodesParams, id: string): Promise<number> {
+  for await (const { task, label } of readTasks(params)) if (label === id) return task;
+  throw new HoldfastError("TASK_UNKNOWN", { execution: params.executionId, task: JSON.stringify(id) });
 }
 
 /** Parts are called after the node that has added them: `tests[3]`, `build/compile`. */

@@ -39,6 +39,23 @@ export const fairnessCases: CaseGroup = {
       },
     },
     {
+      name: "what was lost with its worker goes before all that waits as urgently, and once",
+      promises: [3, 5],
+      run: async (world) => {
+        for (const lost of [batch(3), sweep(30, 10)]) {
+          const executionId = await world.submit(lost);
+          const victim = await world.join({ worker: "victim" });
+          await victim.take();
+          const others = [await world.submit(batch(20)), await world.submit(batch(20))];
+          await world.broker.closeSession({ session: victim.session, reason: "lost" });
+          const worker = await world.join();
+          assert.equal((await worker.take()).executionId, executionId);
+          assert.ok(others.includes((await worker.take()).executionId));
+          for (const id of [executionId, ...others]) await world.broker.cancel({ executionId: id });
+        }
+      },
+    },
+    {
       name: "executions of equal priority share while attempts run",
       promises: [5],
       run: async (world) => {

@@ -439,6 +439,9 @@ function leases.giveBack(lease, worker, isLost)
   else
     giveBackTask(lease, isLost)
   end
+  if isLost then
+    ready.recall(lease.group)
+  end
 end
 
 -- All leases of a session in one lane. XCLAIM takes the entries over, with their fields; `keep` (optional)

@@ -202,6 +202,11 @@ function ready.offer(group, items)
   end
 end
 
+-- The group's execution has the next turn among its equals: its work was lost with a worker, and has waited before.
+function ready.recall(group)
+  call('ZADD', ready.poolKey(group.pool) .. ':bucket:' .. bucketOf(group), 'XX', 0, group.execution.id)
+end
+
 -- The same for all that a group has, which may not have been handed out so far.
 function ready.offerAll(group, items)
   if group.isRanked and mayOffer(group) then
