@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { HoldfastError } from "../../errors/index.ts";
 import {
   arrayRefused,
+  checkAdded,
   checkEdits,
   cycleRefused,
   endedRefused,
@@ -17,7 +18,7 @@ import type { EditChanges, EditParams } from "../contract.ts";
 import { MAX_CHANGES_TOLD, MAX_EDITS_KNOWN } from "../limits.ts";
 import type { Reply } from "./link/link.ts";
 import type { ScriptArgument } from "./shard.ts";
-import { endedOrUnknown, maxDepthOf, queueFull, type SteeringOptions } from "./steering.ts";
+import { endedOrUnknown, maxDepthOf, queueFull, rescuesOf, type SteeringOptions } from "./steering.ts";
 import { pushGroups } from "./submit-arguments.ts";
 
 export interface Edited {
@@ -32,8 +33,11 @@ export async function editExecution(options: SteeringOptions, params: EditParams
   const nextTask = await shard.send("HGET", `${shard.prefix}exec:${executionId}`, "nextTask");
   if (nextTask === null) throw endedOrUnknown(executionId, []);
   const sorted = checkEdits(params, Number(nextTask));
+  // Those that the call itself adds; of the others the script knows.
+  checkAdded(params, { rescues: [], maxFailures: undefined, nextTask: Number(nextTask) });
   const [code, ...rest] = await shard.run("edit", editArguments(options, params, sorted));
   if (code === "ok") return { version: String(rest[0]), changes: JSON.parse(String(rest[1])) as EditChanges };
+  if (code === "RESCUES") checkAdded(params, { ...rescuesOf(rest), nextTask: Number(nextTask) });
   throw refusal(options, params, [String(code), ...rest]);
 }
 
@@ -56,6 +60,8 @@ function refusal(options: SteeringOptions, params: EditParams, [code, ...rest]: 
       return cycleRefused(params, JSON.parse(String(rest[0])) as number[]);
     case "NO_UNDO":
       return undoRefused();
+    case "RESCUES":
+      return new HoldfastError("INTERNAL", { problem: "the script edit refuses what may be added" });
     default:
       return endedOrUnknown(executionId, [code, ...rest]);
   }

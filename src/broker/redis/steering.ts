@@ -168,7 +168,7 @@ export function endedOrUnknown(executionId: string, [code, state]: readonly (Rep
 }
 
 /** `told`: maxFailures, then first task and count of each group of rescue tasks. */
-function rescuesOf([maxFailures, ...spans]: readonly Reply[]): {
+export function rescuesOf([maxFailures, ...spans]: readonly Reply[]): {
   readonly maxFailures: number | undefined;
   readonly rescues: readonly { readonly first: number; readonly count: number }[];
 } {

@@ -42,7 +42,7 @@ export const fairnessCases: CaseGroup = {
       name: "what was lost with its worker goes before all that waits as urgently, and once",
       promises: [3, 5],
       run: async (world) => {
-        for (const lost of [batch(3), sweep(30, 10)]) {
+        for (const lost of [batch(1), sweep(10, 10)]) {
           const executionId = await world.submit(lost);
           const victim = await world.join({ worker: "victim" });
           await victim.take();

@@ -9,6 +9,7 @@
 --           ({ task, rank } …), [14] groups to add, then the groups as lib/submitting.lua reads them
 -- Returns   { 'ok', version, changes (JSON) } — also for one that was made before — or { 'EXECUTION_NOT_FOUND' },
 --           { 'EXECUTION_ENDED', state }, { 'TASK_UNKNOWN', task }, { 'ARRAY', task }, { 'ENDED', task }, { 'RESCUE', task, parent },
+--           { 'RESCUES', maxFailures ('' for none), first task and count of each group of rescue tasks … } when these rule it out,
 --           { 'CYCLE', tasks (JSON) }, { 'NO_UNDO' }, { 'EDIT_CONFLICT' }, { 'QUEUE_FULL', pool, depth }
 -- Invariant It is refused before the first write, and does what its version stands for.
 
@@ -60,6 +61,10 @@ local function asked()
   edit.priority, edit.restore, edit.bury = tonumber(ARGV[12]), {}, {}
   submitting.start(14)
   edit.groups = submitting.groups(tonumber(submitting.text()))
+  local maxFailures, spans = submitting.ruledOut(execution, edit.groups)
+  if maxFailures then
+    return nil, { 'RESCUES', maxFailures, unpack(spans) }
+  end
   return edit
 end
 

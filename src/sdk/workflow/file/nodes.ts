@@ -81,6 +81,7 @@ class NodeWriter {
     }
     if ("run" in node) {
       const { run, cwd, env, output } = node;
+      this.#checkCommand(id, node);
       const where = cwd === undefined ? {} : { cwd: path.resolve(this.#parts.folder, cwd) };
       const how = { ...where, ...(env === undefined ? {} : { env }), ...(output === undefined ? {} : { output }) };
       return void this.#w.command(id, run, { ...(await this.#options(id, node)), ...how });
@@ -105,6 +106,14 @@ class NodeWriter {
     };
     if ("signal" in node) this.#w.signal(id, { ...waiting, name: node.signal });
     else this.#w.approval(id, { ...waiting, name: node.approval });
+  }
+
+  /** A shell would take a reference for something of its own, and what it stands for for more commands. */
+  #checkCommand(id: string, { run, env = {} }: Extract<FileNode, { readonly run: unknown }>): void {
+    const problem = "has ${{ … }}, which is filled in only in inputs; a program gets its input on standard input";
+    if ([run].flat().some((text) => text.includes("${{"))) this.#problem(id, "run", problem);
+    for (const [name, text] of Object.entries(env))
+      if (text.includes("${{")) this.#parts.problems.add(["nodes", id, "env", name], problem);
   }
 
   async #addMap(id: string, node: Extract<FileNode, { readonly map: string }>): Promise<void> {

@@ -160,6 +160,20 @@ local function makeRanked(group)
   moveFresh(group)
 end
 
+-- More waiting tasks than this are not moved for the sake of their order alone.
+local MOST_REORDERED = 20000
+
+-- What comes back waits apart from what was never handed out, and would go first: in the order of numbers it stands only among
+-- tasks that have places of their own.
+local function keepOrder(places)
+  for _, place in ipairs(places) do
+    local group = place.group
+    if not place.isDead and group.has.queue and group.counts.queued + group.counts.scheduled <= MOST_REORDERED then
+      makeRanked(group)
+    end
+  end
+end
+
 local function setRank(execution, one)
   local key, name = execution.key .. ':marks', one.place.name
   local label = string.match(call('HGET', key, name) or '', UNIT .. '(.*)$')
@@ -228,6 +242,8 @@ function applying.apply(execution, plan)
     dependents.skipAfter(execution, place.task)
   end
   submitting.add(execution, plan.edit.groups)
+  keepOrder(plan.moved)
+  keepOrder(others)
   for _, places in ipairs({ plan.moved, others }) do
     for _, place in ipairs(places) do
       if not place.isDead then

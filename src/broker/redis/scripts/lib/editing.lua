@@ -218,10 +218,16 @@ end
 
 -- ── Ranks and holds ─────────────────────────────────────────────────────────────────────────────
 
+-- Whether the task is still to run once the rest of the edit is done.
+local function willRun(plan, task)
+  local isOpen = OPEN[plan.places[task].state] and not plan.gone[task] and not plan.isSkipped[task]
+  return isOpen or plan.isRestored[task] == true
+end
+
 local function findRanked(execution, edit, plan)
   for _, pair in ipairs(edit.rank) do
     local place = plan.places[pair[1]]
-    local before = OPEN[place.state] and not plan.gone[pair[1]] and ready.rankOf(execution, pair[1])
+    local before = willRun(plan, pair[1]) and ready.rankOf(execution, pair[1])
     if before and tonumber(before) ~= tonumber(pair[2]) then
       plan.ranked[#plan.ranked + 1] = { place = place, rank = pair[2], before = before }
     end
@@ -231,8 +237,7 @@ end
 local function findHeld(execution, tasks, plan, isHeld)
   local found = {}
   for _, task in ipairs(tasks) do
-    local lives = OPEN[plan.places[task].state] and not plan.gone[task]
-    if lives and leases.isHeld(execution, task) == isHeld then
+    if willRun(plan, task) and leases.isHeld(execution, task) == isHeld then
       found[#found + 1] = task
     end
   end
@@ -272,12 +277,8 @@ local function findEnd(execution, plan)
 end
 
 local function findRerun(plan)
-  local isSkipped = {}
-  for _, task in ipairs(plan.skipped) do
-    isSkipped[task] = true
-  end
   for _, place in ipairs(plan.moved) do
-    place.isDead = isSkipped[place.task] or (place.state == 'skipped' and not plan.isRestored[place.task])
+    place.isDead = plan.isSkipped[place.task] or (place.state == 'skipped' and not plan.isRestored[place.task])
     if place.state == 'running' and not place.isDead then
       plan.rerun[#plan.rerun + 1] = place.task
     end
@@ -288,7 +289,7 @@ end
 local function newPlan(execution, edit)
   local plan = {
     edit = edit, priority = edit.priority, removed = {}, gone = {}, moved = {}, rewired = 0, ranked = {}, rerun = {},
-    added = 0, addedSkipped = 0, isRestored = {}, first = count(call('HGET', execution.key, 'nextTask')),
+    added = 0, addedSkipped = 0, isRestored = {}, isSkipped = {}, first = count(call('HGET', execution.key, 'nextTask')),
   }
   for _, group in ipairs(edit.groups) do
     plan.added = plan.added + group.tasks
@@ -324,6 +325,9 @@ function editing.plan(execution, edit)
   end
   for _, task in ipairs(plan.restored) do
     plan.isRestored[task] = true
+  end
+  for _, task in ipairs(plan.skipped) do
+    plan.isSkipped[task] = true
   end
   findRerun(plan)
   findRanked(execution, edit, plan)
