@@ -27,9 +27,10 @@ async function run(context: BenchContext, store: Store): Promise<Sample[]> {
       const system = `holdfast, ${store}`;
       return [
         { system, setting: "defined, validated, submitted", unit: "ms", value: submitted.ms },
-        { system, setting: "an edit of 20 nodes: previewed", unit: "ms", value: edited.previewMs ?? Number.NaN },
-        { system, setting: "an edit of 20 nodes: applied", unit: "ms", value: edited.ms },
-        { system, setting: "run", unit: "nodes/s", value: ((NODES + 20) * 1_000) / ran.ms },
+        { system, setting: "its live graph read", unit: "ms", value: edited.graphMs ?? Number.NaN },
+        { system, setting: "an edit of 22 nodes previewed", unit: "ms", value: edited.previewMs ?? Number.NaN },
+        { system, setting: "the edit applied", unit: "ms", value: edited.ms },
+        { system, setting: "run", unit: "nodes/s", value: ((NODES + 19) * 1_000) / ran.ms },
         { system, setting: "submitting process", unit: "MB", value: ran.peakMb },
         {
           system,

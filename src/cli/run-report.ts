@@ -92,6 +92,11 @@ async function answerOf(execution: Execution): Promise<Pick<RunReport, "aggregat
   return { firstResults };
 }
 
+/** Whether all is as it should be. In a workflow some nodes may fail; its state says whether one was not to. */
+export function isClean({ kind, state, counters }: RunReport): boolean {
+  return state === "completed" && (kind === "workflow" || counters.failed === 0);
+}
+
 /** The end of a `run`: how it ended, the answer, what failed. */
 export function outcomeLines(look: Look, report: RunReport): string[] {
   return [...endingLines(look, report), ...answerPart(look, report), ...failureLines(look, report)];
@@ -100,8 +105,7 @@ export function outcomeLines(look: Look, report: RunReport): string[] {
 function endingLines(look: Look, report: RunReport): string[] {
   const { theme } = look;
   const { counters, state, wallMs } = report;
-  const clean = state === "completed" && counters.failed === 0;
-  const sign = clean ? theme.good(theme.signs.check) : theme.bad(theme.signs.cross);
+  const sign = isClean(report) ? theme.good(theme.signs.check) : theme.bad(theme.signs.cross);
   const unit = unitOf(report.kind);
   const extras = [
     ...(report.retries > 0 ? [counted(report.retries, "retry", "retries")] : []),

@@ -11,12 +11,13 @@
  */
 export { analyse, ancestorsOf, delayOfEndMs, descendantsOf, remainingWays, type Analysis } from "./graph/analysis.ts";
 export { makespanBounds, type BoundsParams, type Capacity, type MakespanBounds } from "./graph/bounds.ts";
+export { changedGraph, type GraphChanges } from "./graph/changed.ts";
 export { estimatesOf, type EstimatedTask } from "./graph/estimates.ts";
 export { linkCount, linked, type Graph, type GraphNode, type Links } from "./graph/links.ts";
 export { listSchedule, type ListSchedule, type ListScheduleParams } from "./graph/list-schedule.ts";
 export { levelOfEach, levelsOf, orderByKey } from "./graph/order.ts";
 export { problemsText, shownId, type GraphProblem, type NodeWords } from "./graph/problems.ts";
 export { leftToRunMs, type NodeProgress } from "./graph/progress.ts";
-export { rankOf, wayOf } from "./graph/rank.ts";
+export { priorityOf, rankOf, wayOf } from "./graph/rank.ts";
 export { readGraph, type ReadGraph, type ReadGraphOptions } from "./graph/read.ts";
-export { restOf, type Rest, type RestParams, type StartedNode } from "./graph/rest.ts";
+export { restOf, restOfGraph, type NodeStand, type Rest, type RestParams, type StartedNode } from "./graph/rest.ts";

@@ -18,7 +18,7 @@ import { type ExecutionStatus, type Progress, toStatus, watchProgress } from "./
 import { findReducers } from "./reducer.ts";
 import { type Result, streamResults } from "./results.ts";
 import { type LiveGraph, readLiveGraph } from "./workflow/live-graph.ts";
-import { followNodes, type NodeStatus, outputsOf, taskOf } from "./workflow/nodes.ts";
+import { failedNodes, followNodes, type NodeStatus, outputsOf, taskOf } from "./workflow/nodes.ts";
 import { fillOutputs } from "./workflow/template.ts";
 
 export interface WaitOptions {
@@ -114,7 +114,7 @@ export class Execution<Point = unknown, Value = unknown, Aggregate = unknown> {
   async wait(options: WaitOptions = {}): Promise<ExecutionStatus> {
     const view = await untilEnded(this.#broker, { executionId: this.id, signal: options.signal });
     const status = toStatus(view);
-    if (options.throwOnFailure !== false) refuseFailure(status);
+    if (options.throwOnFailure !== false) await this.#refuseFailure(status);
     return status;
   }
 
@@ -231,6 +231,7 @@ export class Execution<Point = unknown, Value = unknown, Aggregate = unknown> {
   /** Inputs and points that failed for good, with their failures: the first thousand. */
   async failures(): Promise<readonly FailedItems<Point>[]> {
     const letters = await this.#deadLetters();
+    const nodes = await this.#failedNodes();
     const points = await this.#reader.openPoints();
     try {
       return letters.map(({ task, start, end, failure, failures, losses, at }) => {
@@ -238,7 +239,7 @@ export class Execution<Point = unknown, Value = unknown, Aggregate = unknown> {
         return {
           index,
           count: (end ?? index + 1) - index,
-          point: points.at(index) as Point,
+          point: (nodes.get(task) ?? points.at(index)) as Point,
           failure,
           failures,
           losses,
@@ -248,6 +249,27 @@ export class Execution<Point = unknown, Value = unknown, Aggregate = unknown> {
     } finally {
       points.close();
     }
+  }
+
+  /** What maps, sub-workflows and compensations have added is no point, but has an id. */
+  async #failedNodes(): Promise<ReadonlyMap<number, string>> {
+    return this.#reader.workflow === undefined
+      ? new Map()
+      : failedNodes({ broker: this.#broker, executionId: this.id });
+  }
+
+  async #refuseFailure({ state, executionId, counters, firstFailure }: ExecutionStatus): Promise<void> {
+    if (state === "cancelled") throw new HoldfastError("EXECUTION_CANCELLED", { execution: executionId });
+    if (state !== "failed") return;
+    const { completed, total, failed } = counters;
+    const message = firstFailure?.message ?? "unknown";
+    const nodes = await this.#failedNodes();
+    const first = (nodes.size === 0 ? [] : await this.#deadLetters())
+      .filter(({ failure }) => failure.message === message)
+      .toSorted((one, other) => one.at - other.at)[0];
+    const node = nodes.get(first?.task ?? -1);
+    const failure = node === undefined ? message : `node ${node}: ${message}`;
+    throw new HoldfastError("EXECUTION_FAILED", { execution: executionId, state, completed, total, failed, failure });
   }
 
   async #deadLetters(): Promise<readonly DeadLetter[]> {
@@ -385,18 +407,4 @@ function payloadText(payload: unknown): string {
   const text = JSON.stringify(payload) as string | undefined;
   if (text !== undefined) return text;
   throw new HoldfastError("INVALID_INPUT", { path: "payload", problem: "is not JSON" });
-}
-
-function refuseFailure(status: ExecutionStatus): void {
-  if (status.state === "cancelled") throw new HoldfastError("EXECUTION_CANCELLED", { execution: status.executionId });
-  if (status.state !== "failed") return;
-  const { completed, total, failed } = status.counters;
-  throw new HoldfastError("EXECUTION_FAILED", {
-    execution: status.executionId,
-    state: status.state,
-    completed,
-    total,
-    failed,
-    failure: status.firstFailure?.message ?? "unknown",
-  });
 }

@@ -25,13 +25,13 @@ export function permit(principal: Principal, operation: Operation): void {
   );
 }
 
-/** Errors: FORBIDDEN, naming the first pool for which the principal may not work. */
-export function permitPools(principal: Principal, pools: readonly string[]): void {
+/** Errors: FORBIDDEN, naming the first pool for which the principal may not do `deed`. */
+export function permitPools(principal: Principal, pools: readonly string[], deed = "work"): void {
   const { pools: own } = principal;
   if (own === undefined) return;
   const foreign = pools.find((pool) => !own.includes(pool));
   if (foreign === undefined) return;
-  throw forbidden(`${who(principal)} may not work for pool ${foreign}, only for ${own.join(", ")}.`);
+  throw forbidden(`${who(principal)} may not ${deed} for pool ${foreign}, only for ${own.join(", ")}.`);
 }
 
 /** Errors: FORBIDDEN where the principal signed as another worker. */

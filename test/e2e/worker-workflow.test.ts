@@ -1,69 +1,31 @@
 /** Workflows on real workers and every store: every kind of node, from its definition to its output. */
 import assert from "node:assert/strict";
-import { randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { Broker } from "../../src/broker/contract.ts";
-import { openRedisBroker } from "../../src/broker/redis/index.ts";
-import { openSqliteBroker } from "../../src/broker/sqlite/index.ts";
-import { Client } from "../../src/sdk/client.ts";
 import { explainTask } from "../../src/server/explain.ts";
-import { silentLogger } from "../../src/telemetry/log.ts";
 import { systemClock } from "../../src/util/clock.ts";
-import { Worker } from "../../src/worker/index.ts";
-import { everything, nested, undone } from "../fixtures/worker/flows.ts";
-import { sharedRedis } from "../support/redis-server.ts";
+import { everything, leavesOut, nested, partsLeaveOut, undone } from "../fixtures/worker/flows.ts";
+import { STORES, workflowWorld } from "../support/workflow-world.ts";
 
 const clock = systemClock({ keepAlive: true });
-const ingredients = { clock, random: Math.random, newId: randomUUID };
-
-const STORES: Readonly<Record<string, () => Promise<Broker>>> = {
-  sqlite: async () => openSqliteBroker({ file: ":memory:", ...ingredients }),
-  redis: async () => {
-    const { host, port } = await sharedRedis();
-    const target = { mode: "standalone", nodes: [{ host, port }], db: 0 } as const;
-    return openRedisBroker({ target, namespace: `workflows-${randomUUID()}`, ...ingredients });
-  },
-};
 
 for (const [store, open] of Object.entries(STORES)) describe(`workflows on ${store}`, () => tellWorkflows(open));
 
 function tellWorkflows(open: () => Promise<Broker>): void {
+  const world = workflowWorld(open);
   let folder: string;
-  let broker: Broker;
-  let client: Client;
-  let cancelDuty = (): void => undefined;
-  const workers: Worker[] = [];
 
-  before(async () => {
+  before(() => {
     folder = mkdtempSync(path.join(tmpdir(), "holdfast-workflow-"));
-    broker = await open();
-    client = new Client({ broker, clock });
-    const scheduleDuty = (): void => {
-      cancelDuty = clock.schedule(10, () => {
-        broker.promoteDue({ limit: 1_000 }).catch(() => undefined);
-        scheduleDuty();
-      });
-    };
-    scheduleDuty();
-    const profile = { pools: ["default"], capabilities: ["cpu"], slots: 1 };
-    for (const worker of ["a", "b"]) {
-      workers.push(new Worker({ broker, profile: { worker, ...profile }, settings: {}, logger: silentLogger, clock }));
-    }
-    await Promise.all(workers.map((worker) => worker.start()));
   });
 
-  after(async () => {
-    await Promise.all(workers.map((worker) => worker.drain()));
-    cancelDuty();
-    await broker.close();
-    rmSync(folder, { recursive: true });
-  });
+  after(() => rmSync(folder, { recursive: true }));
 
   it("a workflow of every kind of node comes to its output", { timeout: 20_000 }, async () => {
-    const execution = await client.submit(everything);
+    const execution = await world.client.submit(everything);
     await execution.signal("go", { by: "ann" });
     const status = await execution.wait();
     assert.equal(status.state, "completed");
@@ -75,7 +37,7 @@ function tellWorkflows(open: () => Promise<Broker>): void {
       last: 8,
       never: null,
     });
-    const { tasks } = await broker.listTasks({ executionId: execution.id, limit: 100 });
+    const { tasks } = await world.broker.listTasks({ executionId: execution.id, limit: 100 });
     const labels = tasks.map(({ label }) => label);
     for (const label of ["part/checks", "part/total", "part/checks[0]", "part/checks[2]"])
       assert.ok(labels.includes(label), `${label} is among ${labels.join(", ")}`);
@@ -85,7 +47,7 @@ function tellWorkflows(open: () => Promise<Broker>): void {
     "workflows lie in maps and in workflows, each with names and signals of its own",
     { timeout: 20_000 },
     async () => {
-      const execution = await client.submit(nested);
+      const execution = await world.client.submit(nested);
       for (const [node, by] of Object.entries({ "two/ok": "bob", "one/ok": "ann" }))
         await execution.signal(node, { approved: true, by });
       await execution.wait();
@@ -98,7 +60,7 @@ function tellWorkflows(open: () => Promise<Broker>): void {
         one: { by: "ann" },
         two: { by: "bob" },
       });
-      const { tasks } = await broker.listTasks({ executionId: execution.id, limit: 100 });
+      const { tasks } = await world.broker.listTasks({ executionId: execution.id, limit: 100 });
       const failed = tasks.filter(({ state }) => state === "failed").map(({ label }) => label);
       assert.deepEqual(failed, ["parts[1]/checks[1]"]);
     },
@@ -109,19 +71,32 @@ function tellWorkflows(open: () => Promise<Broker>): void {
     { timeout: 20_000 },
     async () => {
       const file = path.join(folder, "undone");
-      const execution = await client.submit(undone.with({ file }));
+      const execution = await world.client.submit(undone.with({ file }));
       const status = await execution.wait({ throwOnFailure: false });
       assert.equal(status.state, "failed");
       assert.deepEqual(readFileSync(file, "utf8").trim().split("\n"), ["one", "two", "not two", "not one"]);
     },
   );
 
+  it("a part of which a node is skipped completes without it, as it does alone", { timeout: 20_000 }, async () => {
+    const left = { head: 1, tail: null, soft: null, end: null, others: 5 };
+    const alone = await world.client.submit(leavesOut);
+    assert.deepEqual(await alone.output(), left);
+    const execution = await world.client.submit(partsLeaveOut);
+    assert.deepEqual(await execution.output(), { part: left, number: 5, last: null });
+    const { tasks } = await world.broker.listTasks({ executionId: execution.id, limit: 100, states: ["skipped"] });
+    const skipped = tasks.map(({ label }) => label);
+    for (const part of ["part", "parts[0]", "parts[1]"])
+      for (const node of ["tail", "soft", "end"]) assert.ok(skipped.includes(`${part}/${node}`), `${part}/${node}`);
+    assert.equal(skipped.length, 9);
+  });
+
   it("says what a node waits for that waits", { timeout: 20_000 }, async () => {
-    const execution = await client.submit(nested);
+    const execution = await world.client.submit(nested);
     const reasons = new Map<string, string>();
     for await (const { id, task, reason } of execution.nodes()) {
       if (reason !== "suspended") continue;
-      const parts = { broker, clock, rate: () => undefined };
+      const parts = { broker: world.broker, clock, rate: () => undefined };
       reasons.set(id, (await explainTask(parts, execution.id, task)).why.code);
       if (reasons.has("one") && reasons.has("one/ok")) break;
     }

@@ -9,7 +9,7 @@ import { keyPrefix } from "../../src/broker/redis/shard.ts";
 import { systemClock } from "../../src/util/clock.ts";
 import { auditBroker } from "../contract/audit.ts";
 import { FakeWorker } from "./fake-worker.ts";
-import { examineData, findingsOf } from "./redis-doctor.ts";
+import { type Doctor, findingsOf, openDoctor } from "./redis-doctor.ts";
 import { sharedRedis, type RedisServer } from "./redis-server.ts";
 import { seededRandom } from "./seeded-random.ts";
 
@@ -25,16 +25,19 @@ interface Parts {
 export class Redis {
   readonly broker: Broker;
   readonly #parts: Parts;
+  #doctor: Promise<Doctor> | undefined;
 
   private constructor(broker: Broker, parts: Parts) {
     this.broker = broker;
     this.#parts = parts;
   }
 
-  static async open(shards = 1): Promise<Redis> {
+  /** `prepare` fills the namespace before a broker opens it. */
+  static async open(shards = 1, prepare?: (server: RedisServer, namespace: string) => Promise<void>): Promise<Redis> {
     const server = await sharedRedis();
     namespaces += 1;
     const namespace = `broken-${namespaces}`;
+    await prepare?.(server, namespace);
     const target: RedisTarget = { mode: "standalone", nodes: [{ host: server.host, port: server.port }], db: 0 };
     const clock = systemClock({ keepAlive: true });
     const broker = await openRedisBroker({
@@ -82,8 +85,9 @@ export class Redis {
     return this.broker.getExecution({ executionId });
   }
 
-  examine(how: { readonly repair?: boolean } = {}): Promise<readonly Check[]> {
-    return examineData({ ...this.#parts, ...how });
+  async examine(how: { readonly repair?: boolean } = {}): Promise<readonly Check[]> {
+    this.#doctor ??= openDoctor(this.#parts);
+    return (await this.#doctor).examine(how);
   }
 
   /** What is not well, by the name of its check. */
@@ -91,8 +95,8 @@ export class Redis {
     return findingsOf(await this.examine(how));
   }
 
-  /** Mends everything: a second look finds nothing, and the books balance. */
-  async mended({ audit = true }: { readonly audit?: boolean } = {}): Promise<void> {
+  /** Mends everything: a second look finds nothing, and the books balance. Returns what was found before. */
+  async mended({ audit = true }: { readonly audit?: boolean } = {}): Promise<Record<string, string>> {
     const before = await this.findings();
     assert.notDeepEqual(before, {}, "there is something to mend");
     const checks = await this.examine({ repair: true });
@@ -100,6 +104,7 @@ export class Redis {
     assert.ok(checks.some(({ repaired }) => repaired !== undefined));
     assert.deepEqual(await this.findings(), {}, "nothing is left");
     if (audit) await auditBroker(this.broker);
+    return before;
   }
 
   /** All timers fall due now. */
@@ -126,7 +131,8 @@ export class Redis {
     return views.every(({ endedAt }) => endedAt !== undefined);
   }
 
-  close(): Promise<void> {
-    return this.broker.close();
+  async close(): Promise<void> {
+    await (await this.#doctor)?.close();
+    await this.broker.close();
   }
 }

@@ -13,26 +13,43 @@ export interface DoctorOptions {
   readonly target: RedisTarget;
   readonly namespace: string;
   readonly shards?: number;
-  readonly repair?: boolean;
   /** The broker's time, where it is not the server's. */
   readonly time?: () => number;
 }
 
-/** All checks of what lies there. */
-export async function examineData(options: DoctorOptions): Promise<readonly Check[]> {
-  const { target, namespace, repair = false, time } = options;
+export interface Doctor {
+  /** All checks of what lies there. */
+  examine(how?: { readonly repair?: boolean }): Promise<readonly Check[]>;
+  close(): Promise<void>;
+}
+
+/** One with connections of its own, which looks as often as it is asked. */
+export async function openDoctor(options: DoctorOptions): Promise<Doctor> {
+  const { target, namespace, time } = options;
   const clock = systemClock({ keepAlive: true });
   const random = seededRandom(1);
   const shards: Shard[] = [];
+  const close = async (): Promise<void> => void (await Promise.all(shards.map(({ link }) => link.close())));
   try {
     for (let no = 0; no < (options.shards ?? 1); no += 1) {
       const slot = slotOf(hashTag(namespace, no));
       const link = await openLink({ target, slot, name: "doctor-test", clock, random, logger: silentLogger });
       shards.push(new Shard({ no, link, namespace, url: "test", patienceMs: 5_000, clock, random, time }));
     }
-    return await dataChecks({ shards, repair });
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+  return { examine: ({ repair = false } = {}) => dataChecks({ shards, repair }), close };
+}
+
+/** All checks, once. */
+export async function examineData(options: DoctorOptions): Promise<readonly Check[]> {
+  const doctor = await openDoctor(options);
+  try {
+    return await doctor.examine();
   } finally {
-    await Promise.all(shards.map(({ link }) => link.close()));
+    await doctor.close();
   }
 }
 

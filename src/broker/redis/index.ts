@@ -35,8 +35,11 @@ export interface RedisBrokerOptions {
 
 const DEFAULT_NAMESPACE = "holdfast";
 const DEFAULT_PATIENCE_MS = 30_000;
-/** Of the keys; a namespace with a higher number is refused. */
-const FORMAT = 1;
+/**
+ * Of the keys; a namespace with a higher number is refused. One of format 1 goes on as it is: what stands in it is known,
+ * and gives way to the new as work gets on.
+ */
+const FORMAT = 2;
 
 /**
  * Connects to every shard.
@@ -107,10 +110,12 @@ async function agree(shard: Shard, count: number, { target }: RedisBrokerOptions
   ] as const) {
     await shard.send("HSETNX", key, field, String(value));
   }
-  const [format, shards] = ((await shard.send("HMGET", key, "format", "shards")) as string[]).map(Number);
+  const [format = 0, shards = 0] = ((await shard.send("HMGET", key, "format", "shards")) as string[]).map(Number);
   const url = describeTarget(target);
-  if (format !== FORMAT) throw new HoldfastError("STORE_TOO_NEW", { file: url, found: format ?? 0, known: FORMAT });
-  if (shards !== count) throw new HoldfastError("SHARDS_DIFFER", { url, found: shards ?? 0, wanted: count });
+  if (format > FORMAT) throw new HoldfastError("STORE_TOO_NEW", { file: url, found: format, known: FORMAT });
+  if (shards !== count) throw new HoldfastError("SHARDS_DIFFER", { url, found: shards, wanted: count });
+  // From now on a Holdfast of before is refused.
+  if (format < FORMAT) await shard.send("HSET", key, "format", String(FORMAT));
 }
 
 /** Since when both the server and our connection to it have been there without a break. */

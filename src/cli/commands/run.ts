@@ -15,7 +15,7 @@ import {
   RECORDING_ORDERS,
   type RecordingFlags,
 } from "../recording/load-recording.ts";
-import { makeRunReport, outcomeLines, type RunReport, unitOf } from "../run-report.ts";
+import { isClean, makeRunReport, outcomeLines, type RunReport, unitOf } from "../run-report.ts";
 import { counted } from "../terminal/figures.ts";
 import { watchExecution } from "../watch-execution.ts";
 import { watchWorkflow } from "../watch-workflow.ts";
@@ -46,7 +46,8 @@ Examples:
   holdfast run release.yaml --input '{"version": "1.4.0"}'
   holdfast run montage.json --time-scale 0.01 --slots 8 --kill-every 500
 
-Exits with 0 when everything completed, with 1 when something failed for good.`;
+Exits with 0 when everything completed, with 1 when something failed for good. Of
+a workflow some nodes may be meant to go on without: then it has completed, too.`;
 
 export function defineRun(program: HoldfastCommand, host: CommandHost): void {
   program
@@ -96,14 +97,14 @@ async function run(context: CliContext, file: string, flags: RunFlags): Promise<
     loadRunnable(file, { workingDirectory: context.workingDirectory, input: flags.input });
   if (flags.detach === true) return submitOnly(context, await load(), flags);
   const report = await reportingTo(reportFile, async () => runDefinition(context, await load(), flags));
-  return report.state === "completed" && report.counters.failed === 0 ? 0 : 1;
+  return isClean(report) ? 0 : 1;
 }
 
 async function replay(context: CliContext, recording: Recording, reportFile: string | undefined): Promise<number> {
-  const { isClean, recordingLines, runRecording } = await import("../recording/run-recording.ts");
+  const { isClean: wentWell, recordingLines, runRecording } = await import("../recording/run-recording.ts");
   const report = await reportingTo(reportFile, () => runRecording(context, recording));
   context.out.print(...recordingLines(context.out, report));
-  return isClean(report) ? 0 : 1;
+  return wentWell(report) ? 0 : 1;
 }
 
 async function runDefinition(context: CliContext, definition: Definition, flags: RunFlags): Promise<RunReport> {

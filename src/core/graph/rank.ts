@@ -9,6 +9,11 @@ export function rankOf(priority: number | undefined, remainingMs: number): numbe
   return (priority ?? DEFAULT_PRIORITY) * PRIORITY_STEP + Math.min(Math.round(remainingMs), PRIORITY_STEP - 1);
 }
 
+/** The priority of the node that a rank stands for. */
+export function priorityOf(rank: number): number {
+  return Math.floor(rank / PRIORITY_STEP);
+}
+
 /** The way to the end that a rank stands for. */
 export function wayOf(rank: number): number {
   return rank % PRIORITY_STEP;

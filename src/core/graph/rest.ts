@@ -2,16 +2,19 @@
 import { isTaskEnded, type TaskState } from "../states.ts";
 import { analyse } from "./analysis.ts";
 import type { Capacity } from "./bounds.ts";
-import type { GraphNode } from "./links.ts";
+import type { Graph, GraphNode } from "./links.ts";
 import { listSchedule } from "./list-schedule.ts";
 import { leftToRunMs, type NodeProgress } from "./progress.ts";
 import { readGraph } from "./read.ts";
 
-export interface StartedNode extends GraphNode {
+/** How far a node is. */
+export interface NodeStand {
   readonly state: TaskState;
   /** While it runs; of one that does not say all of its time counts as left. */
   readonly runningForMs?: number;
 }
+
+export interface StartedNode extends GraphNode, NodeStand {}
 
 export interface RestParams {
   readonly nodes: readonly StartedNode[];
@@ -35,20 +38,33 @@ export interface Rest {
 /** Undefined when the nodes are no graph without cycles. */
 export function restOf({ nodes, durationsMs, capacity }: RestParams): Rest | undefined {
   const { graph } = readGraph(nodes, { allowRepeats: true });
-  if (graph === undefined) return undefined;
-  const progressOf = (index: number): NodeProgress => progressOfNode(nodes[index]);
+  return graph === undefined ? undefined : restOfGraph(graph, { stands: nodes, durationsMs, capacity });
+}
+
+export interface GraphRestParams extends Omit<RestParams, "nodes"> {
+  /** By node. */
+  readonly stands: readonly NodeStand[];
+}
+
+/** The same of a graph that has been read. */
+export function restOfGraph(graph: Graph, { stands, durationsMs, capacity }: GraphRestParams): Rest {
+  const progressOf = (index: number): NodeProgress => progressOfNode(stands[index]);
   const leftMs = leftToRunMs(durationsMs, progressOf);
   const { criticalPath, criticalPathMs } = analyse(graph, leftMs);
+  const isUnlimited = (capacity.slots ?? Infinity) === Infinity && capacity.poolSlots === undefined;
   return {
     leftMs,
     workMs: leftMs.reduce((sum, ms) => sum + ms, 0),
     criticalPath: criticalPath.filter((index) => progressOf(index).state !== "done"),
     criticalPathMs,
-    makespanMs: listSchedule(graph, { durationsMs: leftMs, capacity, by: "rank", progressOf }).makespanMs,
+    // With as many slots as it likes nothing ever waits but for its parents.
+    makespanMs: isUnlimited
+      ? criticalPathMs
+      : listSchedule(graph, { durationsMs: leftMs, capacity, by: "rank", progressOf }).makespanMs,
   };
 }
 
-function progressOfNode(node: StartedNode | undefined): NodeProgress {
+function progressOfNode(node: NodeStand | undefined): NodeProgress {
   if (node === undefined || isTaskEnded(node.state)) return { state: "done" };
   return node.state === "running" ? { state: "running", elapsedMs: node.runningForMs ?? 0 } : { state: "waiting" };
 }

@@ -31,6 +31,8 @@ import { isWorkflowSource, type WorkflowRef } from "./source.ts";
 /** Thought to take as long as this until it was measured, milliseconds. */
 export const DEFAULT_ESTIMATE_MS = 1_000;
 
+const PARTS_FAIL = "lets a workflow fail; say of its own nodes which of them may";
+
 type After = readonly NodeRef[] | Readonly<Record<string, NodeRef>>;
 
 /** What is run for every item of a map. */
@@ -155,12 +157,19 @@ export class Builder {
       this.#spec.problem(`nodes.${id}.over`, "is missing; expected a list, or an output that is one");
     if (Array.isArray(over) && over.length > MAX_TASKS_PER_CALL)
       this.#spec.problem(`nodes.${id}.over`, `has ${over.length} items; at most ${MAX_TASKS_PER_CALL}`);
+    // Each item may fail then; the node judges when all have ended.
+    const failsWithItems = options.onFailure === "continue" && options.continueOnFailure !== true;
     const { retry: _retry, timeout: _timeout, ...own } = others;
     this.#spec.add({
       id,
       kind: "map",
       name: head.name,
-      does: { kind: "map", each: head, ...(input === undefined ? {} : { input }) },
+      does: {
+        kind: "map",
+        each: head,
+        ...(input === undefined ? {} : { input }),
+        ...(failsWithItems ? { failsWithItems } : {}),
+      },
       options: { ...own, pool: head.pool, requires: [], input: over },
       uses,
       estimateMs: DEFAULT_ESTIMATE_MS,
@@ -173,6 +182,7 @@ export class Builder {
       const embedded = embed(workflow, (problem) => this.#spec.problem(`nodes.${id}`, problem));
       if (embedded !== undefined) {
         const { step, estimateMs } = embedded;
+        if (options.onFailure === "continue") this.#spec.problem(`nodes.${id}.onFailure`, PARTS_FAIL);
         this.#spec.add({
           id,
           kind: "workflow",
@@ -224,7 +234,8 @@ export class Builder {
   }
 
   #eachHead(id: string, each: unknown, options: RawMapOptions): GroupHead | undefined {
-    const onFailure = options.continueOnFailure === true ? "continue" : undefined;
+    const mayFail = options.continueOnFailure === true || options.onFailure === "continue";
+    const onFailure = mayFail ? "continue" : undefined;
     if (isTaskDefinition(each)) {
       if (each.module === undefined)
         this.#spec.problem(
@@ -235,6 +246,7 @@ export class Builder {
       return makeHead({ ...made, name: each.name, does: functionStep(each), onFailure });
     }
     if (isWorkflowSource(each)) {
+      if (mayFail) this.#spec.problem(`nodes.${id}`, PARTS_FAIL);
       const embedded = embed(each, (problem) => this.#spec.problem(`nodes.${id}`, problem));
       if (embedded === undefined) return undefined;
       return makeHead({ ...this.#spec.settings(id, options), name: each.name, does: embedded.step, onFailure });

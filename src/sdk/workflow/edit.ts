@@ -2,11 +2,21 @@
 import type { Edit, EditChanges, TaskGroup } from "../../broker/contract.ts";
 import type { ClientBroker } from "../client-broker.ts";
 import { ExecutionEdit } from "../edit.ts";
-import { rankOf, remainingWays, readGraph } from "../../core/graph.ts";
+import { changedGraph, type Graph, linked, priorityOf, rankOf, remainingWays } from "../../core/graph.ts";
+import { isTaskEnded, type TaskState } from "../../core/states.ts";
 import type { EditRequests } from "./edit-builder.ts";
 import type { NodeInput } from "./node.ts";
 import { toPlanned } from "./planned-nodes.ts";
-import { type AnyNode, type GraphView, remainingPlan, type RemainingOptions, type RemainingPlan } from "./remaining.ts";
+import {
+  type GraphView,
+  type LiveNode,
+  remainingPlan,
+  type RemainingOptions,
+  type RemainingPlan,
+} from "./remaining.ts";
+
+/** Nodes that get another rank because of an edit, beside those that are prioritised. */
+const MAX_RANKS_CHANGED = 2_000;
 
 export interface EditOrigin {
   readonly broker: ClientBroker;
@@ -29,76 +39,125 @@ export interface WorkflowEdit {
 }
 
 export async function previewEdit(
-  { broker, executionId, graph }: EditOrigin,
+  { broker, executionId, graph: live }: EditOrigin,
   requests: EditRequests,
   options: RemainingOptions,
 ): Promise<WorkflowEdit> {
-  const nodes = nodesAfter(graph, requests);
-  const edits = editsOf(graph, requests, nodes);
+  const edited = editedGraph(live, requests);
+  const edits = editsOf(live, requests, edited);
   const reply = await broker.editExecution({ executionId, edits, apply: false });
   const edit = new ExecutionEdit(broker, edits, reply);
-  const estimates = new Map(requests.added.map(({ id, estimateMs }) => [id, estimateMs]));
-  const durationOf = (node: AnyNode): number => estimates.get(node.id) ?? graph.durationOf(node);
+  const { graph, stands, durationsMs } = edited;
   return {
     changes: reply.changes,
-    before: graph.remaining(options),
-    after: remainingPlan(nodes, { ...options, durationOf }),
+    before: live.remaining(options),
+    // An edit that would make it no graph is refused by the broker.
+    after: graph === undefined ? live.remaining(options) : remainingPlan(graph, { ...options, stands, durationsMs }),
     apply: () => edit.apply(),
   };
 }
 
-/** The graph as it will be. What comes after a removed node goes with it. */
-function nodesAfter({ nodes }: GraphView, { added, removed, rewired }: EditRequests): readonly AnyNode[] {
-  const gone = new Set(removed);
-  const all: AnyNode[] = [
-    ...nodes.map((node) => ({ ...node, after: rewired.get(node.id) ?? node.after })),
-    ...added.map(({ id, after }): AnyNode => ({ id, after, state: "blocked" })),
-  ];
-  // Until nothing more goes: parents may stand after their children where they were rewired.
-  for (let before = -1; before !== gone.size;) {
-    before = gone.size;
-    for (const { id, after, state } of all)
-      if (state !== "completed" && after.some((parent) => gone.has(parent))) gone.add(id);
-  }
-  return all
-    .filter(({ id }) => !gone.has(id))
-    .map((node) => ({ ...node, after: node.after.filter((id) => !gone.has(id)) }));
+/** The graph as it will be: nodes that are there keep their indexes, new ones follow. */
+interface EditedGraph {
+  /** Undefined where it would have a cycle. */
+  readonly graph: Graph | undefined;
+  readonly stands: readonly Pick<LiveNode, "id" | "state">[];
+  readonly durationsMs: Float64Array;
 }
 
-function editsOf(graph: GraphView, requests: EditRequests, nodes: readonly AnyNode[]): readonly Edit[] {
-  const { added, removed, rewired, priorities, held, unheld } = requests;
-  const first = graph.nodes.reduce((highest, { task }) => Math.max(highest, task + 1), 0);
-  const numbers = new Map(graph.nodes.map(({ id, task }) => [id, task]));
-  added.forEach(({ id }, at) => numbers.set(id, first + at));
-  const numberOf = (id: string): number => numbers.get(id) ?? 0;
-  const ranks = ranksOf(graph, requests, nodes);
-  const ranked = [...priorities.keys()];
+function editedGraph(live: GraphView, { added, removed, rewired }: EditRequests): EditedGraph {
+  const places = new Map(added.map(({ id }, at) => [id, live.nodes.length + at]));
+  const indexOf = (id: string): number[] => {
+    const index = places.get(id) ?? live.indexOf(id);
+    return index === undefined ? [] : [index];
+  };
+  const graph = changedGraph(live.graph, {
+    parents: new Map(
+      [...rewired].flatMap(([id, after]) => indexOf(id).map((index) => [index, after.flatMap(indexOf)])),
+    ),
+    added: added.map(({ after }) => after.flatMap(indexOf)),
+  });
+  const states: TaskState[] = [...live.nodes.map(({ state }) => state), ...added.map((): TaskState => "blocked")];
+  if (graph !== undefined) skip(graph, states, removed.flatMap(indexOf));
+  const ids = [...live.nodes, ...added];
+  return {
+    graph,
+    stands: states.map((state, index) => ({ id: ids[index]?.id ?? "", state })),
+    durationsMs: Float64Array.from(
+      states,
+      (_, index) => live.durationsMs[index] ?? added[index - live.nodes.length]?.estimateMs ?? 0,
+    ),
+  };
+}
+
+/** What comes after a removed node goes with it. */
+function skip({ children }: Graph, states: TaskState[], removed: readonly number[]): void {
+  const ended = [...removed];
+  for (let node = ended.pop(); node !== undefined; node = ended.pop()) {
+    if (isTaskEnded(states[node] ?? "skipped")) continue;
+    states[node] = "skipped";
+    ended.push(...linked(children, node));
+  }
+}
+
+function editsOf(live: GraphView, requests: EditRequests, edited: EditedGraph): readonly Edit[] {
+  const { added, removed, rewired, held, unheld } = requests;
+  const first = live.nodes.reduce((highest, { task }) => Math.max(highest, task + 1), 0);
+  const places = new Map(added.map(({ id }, at) => [id, first + at]));
+  const numberOf = (id: string): number => places.get(id) ?? live.nodes[live.indexOf(id) ?? 0]?.task ?? 0;
+  const ranks = newRanks(live, requests, edited);
+  const ranked = [...ranks.there.keys()];
   return [
     ...(removed.length === 0 ? [] : [{ kind: "remove", tasks: removed.map(numberOf) } as const]),
-    ...(added.length === 0 ? [] : [{ kind: "add", groups: groupsOf(requests, numberOf, ranks) } as const]),
+    ...(added.length === 0 ? [] : [{ kind: "add", groups: groupsOf(requests, numberOf, ranks.added) } as const]),
     ...[...rewired].map(([id, after]): Edit => ({ kind: "rewire", task: numberOf(id), after: after.map(numberOf) })),
     ...(ranked.length === 0
       ? []
-      : [{ kind: "rank", tasks: ranked.map(numberOf), ranks: ranked.map((id) => ranks.get(id) ?? 0) } as const]),
+      : [{ kind: "rank", tasks: ranked.map(numberOf), ranks: ranked.map((id) => ranks.there.get(id) ?? 0) } as const]),
     ...(held.length === 0 ? [] : [{ kind: "hold", tasks: held.map(numberOf) } as const]),
     ...(unheld.length === 0 ? [] : [{ kind: "unhold", tasks: unheld.map(numberOf) } as const]),
   ];
 }
 
-/** By the longest way to the end as it will be. */
-function ranksOf(
+interface NewRanks {
+  /** By id. */
+  readonly added: ReadonlyMap<string, number>;
+  /** Of nodes that are there and get another: those that are prioritised, and those whose way to the end is another. */
+  readonly there: ReadonlyMap<string, number>;
+}
+
+function newRanks(
   live: GraphView,
   { added, priorities }: EditRequests,
-  nodes: readonly AnyNode[],
-): ReadonlyMap<string, number> {
-  const { graph } = readGraph(nodes, { allowRepeats: true });
-  if (graph === undefined) return new Map();
-  const specs = new Map(added.map((spec) => [spec.id, spec]));
-  const durationsMs = nodes.map((node) => specs.get(node.id)?.estimateMs ?? live.durationOf(node));
+  { graph, stands, durationsMs }: EditedGraph,
+): NewRanks {
+  if (graph === undefined) return { added: new Map(), there: new Map() };
   const ways = remainingWays(graph, durationsMs);
-  return new Map(
-    nodes.map(({ id }, index) => [id, rankOf(priorities.get(id) ?? specs.get(id)?.priority, ways[index] ?? 0)]),
-  );
+  const before = remainingWays(live.graph, live.durationsMs);
+  const there = new Map<string, number>();
+  // What has changed most matters most; those that stay as they are stand in line a little too early or late.
+  const changed: { readonly index: number; readonly byMs: number }[] = [];
+  live.nodes.forEach(({ id, rank }, index) => {
+    const priority = priorities.get(id);
+    if (priority !== undefined) there.set(id, rankOf(priority, ways[index] ?? 0));
+    else if (rank !== undefined && !isTaskEnded(stands[index]?.state ?? "skipped")) {
+      const byMs = Math.abs((ways[index] ?? 0) - (before[index] ?? 0));
+      if (byMs >= 1) changed.push({ index, byMs });
+    }
+  });
+  changed.sort((one, other) => other.byMs - one.byMs);
+  for (const { index } of changed.slice(0, MAX_RANKS_CHANGED)) {
+    const node = live.nodes[index];
+    if (node?.rank !== undefined) there.set(node.id, rankOf(priorityOf(node.rank), ways[index] ?? 0));
+  }
+  const first = live.nodes.length;
+  // Where nodes go by their numbers, a rank would put what is added before all that was there.
+  const isRanked = there.size > 0 || added.some(({ priority }) => priority !== undefined);
+  if (!isRanked && live.nodes.every(({ rank }) => rank === undefined)) return { added: new Map(), there };
+  return {
+    added: new Map(added.map(({ id, priority }, at) => [id, rankOf(priority, ways[first + at] ?? 0)])),
+    there,
+  };
 }
 
 /** In the order in which they were made; neighbours that are the same to the broker share a group. */

@@ -1,6 +1,7 @@
 /** The graph of a workflow that runs: its nodes with their states, and what is left of its critical path. */
 import type { TaskView } from "../../broker/contract.ts";
 import { measuredLabel } from "../../core/durations.ts";
+import { estimatesOf, type Graph, readGraph } from "../../core/graph.ts";
 import { HoldfastError } from "../../errors/index.ts";
 import type { Clock } from "../../util/clock.ts";
 import { measuredDurations } from "./durations.ts";
@@ -25,36 +26,39 @@ export interface LiveGraphParams extends NodesParams {
 /** As it was when it was read; `refresh` reads it again. */
 export class LiveGraph implements GraphView {
   readonly nodes: readonly LiveNode[];
+  readonly graph: Graph;
+  readonly durationsMs: Float64Array;
   readonly #params: LiveGraphParams;
-  readonly #measured: ReadonlyMap<string, number>;
-  readonly #byId: ReadonlyMap<string, LiveNode>;
+  readonly #indexes: ReadonlyMap<string, number>;
 
-  constructor(params: LiveGraphParams, nodes: readonly LiveNode[], measured: ReadonlyMap<string, number>) {
+  constructor(params: LiveGraphParams, nodes: readonly LiveNode[], durationsMs: Float64Array) {
+    const { graph } = readGraph(nodes, { allowRepeats: true });
+    if (graph === undefined) throw new HoldfastError("INTERNAL", { problem: "its tasks wait for each other" });
     this.#params = params;
     this.nodes = nodes;
-    this.#measured = measured;
-    this.#byId = new Map(nodes.map((node) => [node.id, node]));
+    this.graph = graph;
+    this.durationsMs = durationsMs;
+    this.#indexes = new Map(nodes.map(({ id }, index) => [id, index]));
   }
 
   /** @throws HoldfastError INVALID_OPTION when there is no such node. */
   node(id: string): LiveNode {
-    const found = this.#byId.get(id);
+    const found = this.nodes[this.indexOf(id) ?? -1];
     if (found !== undefined) return found;
     throw new HoldfastError("INVALID_OPTION", { option: "node", value: id, expected: "a node of the execution" });
   }
 
   has(id: string): boolean {
-    return this.#byId.has(id);
+    return this.#indexes.has(id);
+  }
+
+  indexOf(id: string): number | undefined {
+    return this.#indexes.get(id);
   }
 
   /** What is left of it now. */
   remaining(options: RemainingOptions = {}): RemainingPlan {
-    return remainingPlan(this.nodes, { ...options, durationOf: (node) => this.durationOf(node) });
-  }
-
-  /** Milliseconds: its own where it has completed, else as measured in earlier runs. */
-  durationOf({ id, durationMs }: Pick<LiveNode, "id" | "durationMs">): number {
-    return durationMs ?? this.#measured.get(measuredLabel(id)) ?? UNKNOWN_MS;
+    return remainingPlan(this.graph, { ...options, stands: this.nodes, durationsMs: this.durationsMs });
   }
 
   refresh(): Promise<LiveGraph> {
@@ -96,7 +100,13 @@ export async function readLiveGraph(params: LiveGraphParams): Promise<LiveGraph>
     }
   }
   const nodes = tasks.map((task) => toLiveNode(task, idOf.get(task.task) ?? "", after.get(task.task) ?? []));
-  return new LiveGraph(params, nodes, await measuredDurations(params.broker, name, params.clock));
+  const measured = await measuredDurations(params.broker, name, params.clock);
+  const estimates = estimatesOf(tasks);
+  const durationsMs = Float64Array.from(
+    nodes,
+    ({ id, durationMs }, index) => durationMs ?? measured.get(measuredLabel(id)) ?? estimates[index] ?? UNKNOWN_MS,
+  );
+  return new LiveGraph(params, nodes, durationsMs);
 }
 
 function toLiveNode(view: TaskView, id: string, after: readonly string[]): LiveNode {

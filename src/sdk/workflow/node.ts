@@ -58,6 +58,8 @@ export interface NodeInput {
   readonly condition?: Condition;
   /** What it means to nodes after it when the condition is false. Default `skip`. */
   readonly onSkip?: "skip" | "release";
+  /** Nodes among `outputs` without whose output it is skipped, as if a condition of its own were false. */
+  readonly needs?: readonly string[];
   /** Its rank (TaskList.ranks), where its step adds tasks: theirs are made from it. Default 0. */
   readonly rank?: number;
   /** The id under which its code is found in the workflow of its handler; absent where there is none. */
@@ -108,6 +110,8 @@ export interface MapStep {
   readonly each: GroupHead;
   /** Inputs of the item tasks: a template in which `{"$input": []}` is the item, `{"$input": [...]}` lies in it. Absent: the item. */
   readonly input?: Template;
+  /** An item that failed makes the node fail, when all have ended. Absent: what `each` says of failures holds. */
+  readonly failsWithItems?: boolean;
 }
 
 /** Runs the nodes of another workflow; its output is `output` filled in from theirs. */

@@ -1,5 +1,5 @@
 /** The nodes of a workflow that runs: what each is doing, live, and what came out of it. */
-import { type BrokerEvent, FROM_NOW, type TaskView } from "../../broker/contract.ts";
+import { type BrokerEvent, FROM_NOW, type ListTasksParams, type TaskView } from "../../broker/contract.ts";
 import { MAX_PAGE } from "../../broker/limits.ts";
 import { isExecutionEnded, type TaskState } from "../../core/states.ts";
 import { HoldfastError } from "../../errors/index.ts";
@@ -34,7 +34,7 @@ export interface NodesParams {
 export async function* readTasks(
   { broker, executionId, signal }: NodesParams,
   after?: number,
-  { children = false }: { readonly children?: boolean } = {},
+  { children = false, states }: Pick<ListTasksParams, "children" | "states"> = {},
 ): AsyncGenerator<TaskView, void> {
   let last = after;
   for (;;) {
@@ -44,6 +44,7 @@ export async function* readTasks(
         limit: MAX_PAGE,
         ...(last === undefined ? {} : { after: last }),
         ...(children ? { children } : {}),
+        ...(states === undefined ? {} : { states }),
       }),
       signal,
     );
@@ -70,6 +71,14 @@ export async function outputsOf(params: NodesParams): Promise<Readonly<Record<st
 export async function taskOf(params: NodesParams, id: string): Promise<number> {
   for await (const { task, label } of readTasks(params)) if (label === id) return task;
   throw new HoldfastError("TASK_UNKNOWN", { execution: params.executionId, task: JSON.stringify(id) });
+}
+
+/** Ids of nodes that failed for good, and of parts, by number. */
+export async function failedNodes(params: NodesParams): Promise<ReadonlyMap<number, string>> {
+  const ids = new Map<number, string>();
+  for await (const { task, label } of readTasks(params, undefined, { states: ["failed"] }))
+    if (label !== undefined) ids.set(task, label);
+  return ids;
 }
 
 /** Parts are called after the node that has added them: `tests[3]`, `build/compile`. */

@@ -1,5 +1,5 @@
 /** What is left to do of a workflow that runs, and how long that may take. */
-import { restOf } from "../../core/graph.ts";
+import { type Graph, type NodeStand, restOfGraph } from "../../core/graph.ts";
 import type { NodeStatus } from "./nodes.ts";
 
 export interface LiveNode extends Omit<NodeStatus, "reason"> {
@@ -23,30 +23,29 @@ export interface RemainingOptions {
   readonly slots?: number;
 }
 
-/** What edits need to know of a graph that is there. */
+/** What edits need to know of a graph that is there. Nodes are called by their index, too. */
 export interface GraphView {
   readonly nodes: readonly LiveNode[];
+  readonly graph: Graph;
+  /** By node, milliseconds: its own where it has completed, else as measured in earlier runs, else as estimated. */
+  readonly durationsMs: Float64Array;
   has(id: string): boolean;
-  /** Milliseconds: its own where it has completed, else as measured in earlier runs. */
-  durationOf(node: Pick<LiveNode, "id" | "durationMs">): number;
+  /** Undefined when there is no such node. */
+  indexOf(id: string): number | undefined;
   remaining(options?: RemainingOptions): RemainingPlan;
 }
 
-/** A node that is there, or that an edit adds. */
-export type AnyNode = Pick<LiveNode, "id" | "after" | "state" | "durationMs">;
-
 export interface RemainingParams extends RemainingOptions {
-  readonly durationOf: (node: AnyNode) => number;
+  /** By node. */
+  readonly stands: readonly (NodeStand & { readonly id: string })[];
+  readonly durationsMs: ArrayLike<number>;
 }
 
-export function remainingPlan(nodes: readonly AnyNode[], { slots, durationOf }: RemainingParams): RemainingPlan {
+export function remainingPlan(graph: Graph, { slots, stands, durationsMs }: RemainingParams): RemainingPlan {
   const capacity = slots === undefined ? {} : { slots };
-  const rest = restOf({ nodes, durationsMs: nodes.map(durationOf), capacity });
-  // A graph that a broker holds is one; an edit that would make it none is refused by the broker.
-  if (rest === undefined) return { criticalPath: [], criticalPathMs: 0, remainingMs: 0 };
-  const { criticalPath, criticalPathMs, makespanMs } = rest;
+  const { criticalPath, criticalPathMs, makespanMs } = restOfGraph(graph, { stands, durationsMs, capacity });
   return {
-    criticalPath: criticalPath.map((index) => nodes[index]?.id ?? ""),
+    criticalPath: criticalPath.map((index) => stands[index]?.id ?? ""),
     criticalPathMs,
     remainingMs: makespanMs,
   };

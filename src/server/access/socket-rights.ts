@@ -1,6 +1,6 @@
 /** What each role may call on a socket to the broker. */
 import type { Role } from "../../api/operation.ts";
-import type { BrokerMethod, WorkerProfile } from "../../broker/contract.ts";
+import type { BrokerMethod, CommitParams, WorkerProfile } from "../../broker/contract.ts";
 import { RESERVED_PREFIX } from "../../broker/limits.ts";
 import { isReserved } from "../../broker/remote/veil.ts";
 import { HoldfastError } from "../../errors/index.ts";
@@ -99,7 +99,18 @@ export function permitCall(principal: Principal, method: BrokerMethod, params: u
     permitPools(principal, pools);
     permitWorker(principal, worker);
   }
+  if (method === "commit") permitPools(principal, poolsAddedTo(params as CommitParams), "add tasks");
   if (STATE_METHODS.has(method)) refuseReserved(params as Readonly<Record<string, unknown>>);
+}
+
+/**
+ * Pools of tasks that attempts add as they suspend themselves. By them a worker's code decides what others run,
+ * so those of the token are all that it may name. The worker makes a failed attempt of what is refused.
+ */
+function poolsAddedTo({ outcomes }: CommitParams): readonly string[] {
+  return outcomes.flatMap((outcome) =>
+    outcome.kind === "suspended" && outcome.until.kind === "tasks" ? outcome.until.groups.map(({ pool }) => pool) : [],
+  );
 }
 
 function refuseReserved(params: Readonly<Record<string, unknown>>): void {

@@ -21,7 +21,8 @@ export function runNode(loaded: LoadedNode, job: Job): Ending | Promise<Ending> 
 }
 
 function begin(attempt: NodeAttempt): Ending | Promise<Ending> {
-  const { condition } = attempt.given;
+  const { condition, needs = [] } = attempt.given;
+  if (needs.some((node) => attempt.resultText(node) === undefined)) return { type: "skipped", dependents: "release" };
   if (condition === undefined) return startStep(attempt, attempt.input);
   const verdict = judge(attempt, condition);
   if (typeof verdict === "boolean") return verdict ? startStep(attempt, attempt.input) : skipped(attempt);

@@ -18,7 +18,7 @@ const KINDS: Readonly<Record<Step["kind"], Readonly<Record<string, Check>>>> = {
     env: optional((value) => isFields(value) && Object.values(value).every(isText)),
     output: optional((value) => ["text", "json", "lines", "none"].includes(value as string)),
   },
-  map: { each: isHead },
+  map: { each: isHead, failsWithItems: optional(isBoolean) },
   workflow: { groups: (value) => isListOf(value, isGroup), nodes: (value) => isListOf(value, isText), output: isJson },
   wait: {
     signal: optional(isText),
@@ -56,7 +56,7 @@ export function checkNodeHandler(handler: object): NodeHandler {
 export function readNodeInput(text: string): NodeInput {
   const value: unknown = JSON.parse(text);
   if (!isFields(value)) throw wrong("input", value, "what a node's input says");
-  const { node, outputs, condition, onSkip, rank, code } = value;
+  const { node, outputs, condition, onSkip, needs, rank, code } = value;
   if (!isText(node)) throw wrong("input.node", node, "the node's id");
   if (outputs !== undefined && !(isFields(outputs) && Object.values(outputs).every(isDistance)))
     throw wrong("input.outputs", outputs, "distances below 0 by node");
@@ -64,6 +64,7 @@ export function readNodeInput(text: string): NodeInput {
     throw wrong("input.condition", condition, "code or an expression");
   if (onSkip !== undefined && onSkip !== "skip" && onSkip !== "release")
     throw wrong("input.onSkip", onSkip, "skip or release");
+  if (needs !== undefined && !isListOf(needs, isText)) throw wrong("input.needs", needs, "a list of nodes");
   if (rank !== undefined && !isAmount(rank)) throw wrong("input.rank", rank, "a number from 0");
   if (code !== undefined && !isText(code)) throw wrong("input.code", code, "an id");
   return value as unknown as NodeInput;

@@ -40,7 +40,7 @@ export function resumeStep(attempt: NodeAttempt, resumed: Resumption): Ending {
   const { does } = attempt.loaded.handler;
   switch (does.kind) {
     case "map":
-      return endMap(attempt, resumed);
+      return endMap(attempt, does, resumed);
     case "workflow":
       return endWorkflow(attempt, does, resumed);
     case "wait":

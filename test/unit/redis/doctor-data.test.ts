@@ -38,11 +38,10 @@ describe("the doctor mends", { timeout: 60_000 }, () => {
     await redis.raw("HINCRBY", `exec:${id}:group:0`, "running", "-2");
     await redis.raw("HSET", "pool:default", "depth", "1000000", "slots", "40", "queued", "0");
     await redis.raw("DEL", `exec:${id}:running`);
-    const { Counters = "" } = await redis.findings();
+    const { Counters = "" } = await redis.mended();
     assert.match(Counters, /counters of task groups that are wrong: 1 \(running of group 0:\S+ is 0, counted 2\)/i);
     assert.match(Counters, /counters of executions that are wrong: 1 \(queued of \S+ is 10, counted 3\)/);
     assert.match(Counters, /counters of pools that are wrong: \d/);
-    await redis.mended();
     await redis.completeAll([id], await redis.replace(worker));
   });
 
@@ -88,10 +87,9 @@ describe("the doctor mends", { timeout: 60_000 }, () => {
     const worker = await redis.join();
     assert.equal((await worker.leases(4)).length, 4);
     for (const part of ["", ":held"]) await redis.raw("DEL", `session:${worker.session}${part}`);
-    const { Leases = "", Sessions = "" } = await redis.findings();
+    const { Leases = "", Sessions = "" } = await redis.mended();
     assert.match(Leases, /leases whose session is gone: 4/i);
     assert.match(Sessions, /sessions that are not there: 1/);
-    await redis.mended();
     await redis.completeAll(ids, await redis.join());
     const { attempts } = await redis.broker.listAttempts({ executionId: ids[0] ?? "", limit: 9 });
     assert.equal(attempts.filter(({ outcome }) => outcome === "lost").length, 3);
@@ -106,11 +104,10 @@ describe("the doctor mends", { timeout: 60_000 }, () => {
     await redis.raw("DEL", "timed");
     await redis.raw("ZADD", "pool:default:idle", "1", "nobody");
     await redis.raw("HSET", "unheard", "nobody", "1");
-    const { Leases = "", Sessions = "" } = await redis.findings();
+    const { Leases = "", Sessions = "" } = await redis.mended();
     assert.match(Leases, /sessions with a wrong number of leases: 2/i);
     assert.match(Leases, /task groups whose timeouts nobody watches: 1/);
     assert.match(Sessions, /idle workers that are gone: 1 \(nobody in default\)/i);
-    await redis.mended();
     await worker.finish(...leases);
     await redis.completeAll([id], worker);
   });
@@ -122,10 +119,9 @@ describe("the doctor mends", { timeout: 60_000 }, () => {
     await redis.raw("ZREM", "sessions", worker.session);
     await redis.raw("ZREM", "ended-sessions", gone.session);
     await redis.raw("ZADD", "ended-sessions", "1", "nobody");
-    const { Sessions = "" } = await redis.findings();
+    const { Sessions = "" } = await redis.mended();
     assert.match(Sessions, /sessions that no list names: 2/i);
     assert.match(Sessions, /sessions that are not there: 1 \(nobody\)/);
-    await redis.mended();
     assert.equal((await redis.broker.listSessions({ limit: 9 })).sessions.length, 2);
   });
 
@@ -139,13 +135,11 @@ describe("the doctor mends", { timeout: 60_000 }, () => {
     await redis.raw("ZADD", `pool:default:bucket:${bucket}`, "0", "nobody");
     await redis.raw("SADD", "pool:default:buckets", "7");
     await redis.raw("SREM", "pools", "default");
-    const { Order = "" } = await redis.findings();
+    const { Order = "" } = await redis.mended();
     assert.match(Order, /pools that no list names: \d/i);
-    await redis.mended();
     await redis.completeAll([id, other, empty], worker);
     await redis.raw("ZADD", `exec:${empty}:lanes:default\x1f${bucket}`, "1", "0");
-    assert.match((await redis.findings())["Keys"] ?? "", /keys of executions and sessions that are gone: 1/i);
-    await redis.mended();
+    assert.match((await redis.mended())["Keys"] ?? "", /keys of executions and sessions that are gone: 1/i);
   });
 
   it("timers without work, and work without timers", async () => {
@@ -161,10 +155,9 @@ describe("the doctor mends", { timeout: 60_000 }, () => {
     assert.deepEqual(await redis.findings(), {});
     await redis.raw("DEL", "due");
     await redis.raw("ZADD", "due", "5", `t:0:0:${ids[2]}`, "6", "nonsense");
-    const { Timers = "" } = await redis.findings();
+    const { Timers = "" } = await redis.mended();
     assert.match(Timers, /delayed pieces of work without a timer: 4/i);
     assert.match(Timers, /timers of nothing: 2/i);
-    await redis.mended();
     await redis.makeAllDue();
     await redis.broker.promoteDue({ limit: 100 });
     await redis.completeAll(ids, worker);
@@ -179,11 +172,10 @@ describe("the doctor mends", { timeout: 60_000 }, () => {
     assert.ok(held !== undefined && running !== undefined);
     await redis.raw("XDEL", `exec:${id}:queue:0`, `${running.task}-1`, "4-1");
     await redis.raw("DEL", `exec:${other}:again:0`);
-    const { Tasks = "", Leases = "" } = await redis.findings();
+    const { Tasks = "", Leases = "" } = await redis.mended();
     assert.match(Tasks, /tasks that are nowhere: \d/i);
     assert.match(Tasks, /queues without their stream or its consumer group: 1/i);
     assert.match(Leases, /leases of work that is gone: 1/i);
-    await redis.mended();
     await worker.finish(held);
     await redis.completeAll([id, other], worker);
     const { letters } = await redis.broker.listDeadLetters({ executionId: id, limit: 9 });
@@ -200,8 +192,7 @@ describe("the doctor mends", { timeout: 60_000 }, () => {
     const [id = ""] = await redis.submitAll([batch(1_300)]);
     const worker = await redis.join();
     await redis.raw("XDEL", `exec:${id}:queue:0`, "7-1", "1234-1");
-    assert.match((await redis.findings())["Tasks"] ?? "", /tasks that are nowhere: 2 \(first: 7 of/i);
-    await redis.mended();
+    assert.match((await redis.mended())["Tasks"] ?? "", /tasks that are nowhere: 2 \(first: 7 of/i);
     await redis.completeAll([id], worker);
     const { completed, failed } = (await redis.view(id)).counters;
     assert.deepEqual([completed, failed], [1_298, 2]);
@@ -218,10 +209,9 @@ describe("the doctor mends", { timeout: 60_000 }, () => {
     const entry = /^c(\d+-\d+)\./.exec(second.token)?.[1] ?? "";
     await redis.raw("XDEL", `exec:${id}:chunks:0`, entry);
     await redis.raw("DEL", `exec:${id}:ranges:0`);
-    const { Tasks = "", Leases = "" } = await redis.findings();
+    const { Tasks = "", Leases = "" } = await redis.mended();
     assert.match(Tasks, /items of sweeps that are nowhere: 6/i);
     assert.match(Leases, /leases of work that is gone: 1/i);
-    await redis.mended();
     await worker.finish(fourth);
     await redis.completeAll([id], worker);
     assert.equal((await redis.view(id)).state, "completed");
@@ -236,8 +226,7 @@ describe("the doctor mends", { timeout: 60_000 }, () => {
     await worker.finish(first);
     await redis.raw("ZADD", `exec:${id}:ranges:0`, "0", "0:5:0:0:0:0");
     await redis.raw("XADD", `exec:${id}:chunks:0`, "*", "start", "6", "end", "9");
-    assert.match((await redis.findings())["Tasks"] ?? "", /parts of sweeps that stand twice: 2/i);
-    await redis.mended();
+    assert.match((await redis.mended())["Tasks"] ?? "", /parts of sweeps that stand twice: 2/i);
     await worker.finish(second);
     await redis.completeAll([id], worker);
   });
@@ -252,8 +241,10 @@ describe("the doctor mends", { timeout: 60_000 }, () => {
     const result = '{"attempt":1,"durationMs":5,"result":1}';
     await redis.raw("HSET", `exec:${id}:results`, "3", result);
     await redis.raw("XADD", `exec:${id}:again:0`, "*", "task", "0", "attempt", "0", "input", "0");
-    assert.match((await redis.findings())["Tasks"] ?? "", /entries of tasks that have ended or stand elsewhere: 2/i);
-    await redis.mended({ audit: false });
+    assert.match(
+      (await redis.mended({ audit: false }))["Tasks"] ?? "",
+      /entries of tasks that have ended or stand elsewhere: 2/i,
+    );
     await worker.finish(second);
     await redis.complete([id], worker);
     assert.equal((await redis.view(id)).counters.completed, 4);
@@ -270,11 +261,10 @@ describe("the doctor mends", { timeout: 60_000 }, () => {
     const [first, second] = await worker.leases(2);
     assert.ok(first !== undefined && second !== undefined);
     await worker.finish(first);
-    const { Tasks = "" } = await redis.findings();
+    const { Tasks = "" } = await redis.mended();
     assert.match(Tasks, /blocked tasks whose parents have ended: 1/i);
     assert.match(Tasks, /blocked tasks that their parent does not know: 2/i);
     assert.match(Tasks, /wait for a wrong number of parents: 1/i);
-    await redis.mended();
     await worker.report(failed(second));
     await redis.completeAll([id], worker);
     const { counters } = await redis.view(id);
@@ -292,11 +282,10 @@ describe("the doctor mends", { timeout: 60_000 }, () => {
     await redis.raw("DEL", "verifying");
     await redis.raw("ZADD", "verifying", "1", "0:99:nobody");
     await redis.raw("HSET", "pool:default:replicas", `0:99:1:${id}`, "[3,0,0,0,0]");
-    const { Verification = "" } = await redis.findings();
+    const { Verification = "" } = await redis.mended();
     assert.match(Verification, /verifications whose copies are gone: 2/i);
     assert.match(Verification, /listed verifications that are not there: 1/i);
     assert.match(Verification, /waiting copies of nothing: 1/i);
-    await redis.mended();
     assert.equal((await redis.view(id)).state, "completed");
   });
 
@@ -328,8 +317,7 @@ describe("the doctor mends", { timeout: 60_000 }, () => {
     await worker.leases(3);
     assert.deepEqual(await redis.findings(), {});
     for (let shard = 0; shard < 4; shard += 1) await redis.rawIn(shard, "HSET", "exec:gone:results", "1", "1");
-    assert.match((await redis.findings())["Keys"] ?? "", /gone: 4/);
-    await redis.mended();
+    assert.match((await redis.mended())["Keys"] ?? "", /gone: 4/);
     await redis.completeAll(ids, await redis.replace(worker));
   });
 });

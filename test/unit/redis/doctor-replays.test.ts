@@ -144,13 +144,12 @@ describe("the doctor", { timeout: 60_000 }, () => {
     await redis.raw("ZADD", "dead", "1", "nobody", "2", other);
     await redis.raw("ZADD", "opened", "77", "nobody");
     await redis.raw("HSET", "pool:default", "blocked", "7", "scheduled", "0");
-    const { Executions = "", Sessions = "", Counters = "" } = await redis.findings();
+    const { Executions = "", Sessions = "", Counters = "" } = await redis.mended();
     assert.match(Executions, /executions with dead letters that no list names: 1/i);
     assert.match(Executions, /listed executions that have no dead letters: 2/i);
     assert.match(Sessions, /listed sessions that are not there: 1 \(nobody\)/i);
     assert.match(Sessions, /sessions that no list names: 1/i);
     assert.match(Counters, /counters of pools that are wrong: 2/i);
-    await redis.mended();
     assert.equal((await redis.broker.listDeadLetters({ limit: 10 })).letters[0]?.executionId, id);
     assert.equal((await redis.broker.listSessions({ limit: 10 })).sessions[0]?.session, worker.session);
   });

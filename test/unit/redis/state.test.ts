@@ -298,11 +298,10 @@ describe("the doctor, on state", () => {
     await redis.raw("DEL", "state-ends");
     await redis.raw("ZADD", "locks", "0", "nothing");
     await redis.raw("ZADD", "values", "0", "nothing");
-    const { State = "" } = await redis.findings();
+    const { State = "" } = await redis.mended();
     assert.match(State, /listed locks and values that are not there: 2/i);
     assert.match(State, /locks and values that no list names: 3/i);
     assert.match(State, /would be kept for ever: [5-9]/);
-    await redis.mended();
     assert.deepEqual(
       (await redis.broker.listLocks({ limit: 9 })).locks.map(({ lock }) => lock),
       ["door"],

@@ -14,6 +14,8 @@ import { systemClock } from "../../../src/util/clock.ts";
 import { eventually } from "../../fixtures/sdk/scratch.ts";
 import { accessParts } from "../../support/access.ts";
 import { type HttpWorld, startHttpWorld } from "../../support/http-server.ts";
+import { completed, untilSignal, untilTasks } from "../../support/outcomes.ts";
+import { batch, group, tasks } from "../../support/submissions.ts";
 
 const PROFILE: WorkerProfile = { worker: "w", host: "h", pid: 1, pools: ["default"], capabilities: [], slots: 1 };
 
@@ -272,6 +274,29 @@ test("on a socket each role has its own calls, and workers their own pools", asy
   assert.ok(!told.some((line) => line.includes("claim")));
 });
 
+test("a worker that is limited to pools adds tasks to no others as it suspends itself", async (t) => {
+  const store = storeOf(t);
+  const server = await guardedServer(t, store);
+  const worker = await server.socket((await make(server, { name: "w", role: "worker", pools: ["gpu"] })).token);
+  const { executions } = await store.submit({ submissions: [batch(2, {}, { pool: "gpu" })] });
+  const { session } = await worker.openSession({ ...PROFILE, pools: ["gpu"] });
+  const { leases } = await worker.claim({ session, max: 2, waitMs: 0 });
+  const [first, second] = leases;
+  assert.ok(first !== undefined && second !== undefined);
+  const mixed = untilTasks(first, [group(tasks(1), { pool: "gpu" }), group(tasks(1), { pool: "vault" })]);
+  await assert.rejects(worker.commit({ session, outcomes: [completed(second), mixed] }), {
+    code: "FORBIDDEN",
+    message: /may not add tasks for pool vault, only for gpu/,
+  });
+  const { executionId = "" } = executions[0] ?? {};
+  assert.equal((await store.getExecution({ executionId })).counters.running, 2, "nothing of it was done");
+  const own = untilTasks(first, [group(tasks(1), { pool: "gpu" })]);
+  assert.deepEqual((await worker.commit({ session, outcomes: [own, untilSignal(second, "go")] })).verdicts, [
+    "accepted",
+    "accepted",
+  ]);
+});
+
 test("the servers' own values are out of reach on a socket, or a worker could make itself an administrator", async (t) => {
   const server = await guardedServer(t, storeOf(t));
   const submitter = await server.socket((await make(server, { name: "s", role: "submit" })).token);
@@ -351,7 +376,7 @@ test("on a socket a worker that signed opens sessions of its own name only", () 
 test("every method of the broker was thought of", () => {
   const may = (role: Role, method: BrokerMethod): boolean => {
     try {
-      permitCall({ name: "x", role }, method, { pools: [] });
+      permitCall({ name: "x", role }, method, { pools: [], outcomes: [] });
       return true;
     } catch {
       return false;

@@ -19,7 +19,14 @@ export function startMap(attempt: NodeAttempt, step: MapStep, input: Json): Endi
 }
 
 /** All that it has added have ended: those without a result had leave to fail. */
-export function endMap(attempt: NodeAttempt, { first = 0, count = 0 }: Resumption): Ending {
+export function endMap(attempt: NodeAttempt, step: MapStep, { first = 0, count = 0 }: Resumption): Ending {
+  if (step.failsWithItems === true) {
+    const failed = Array.from({ length: count }, (_, index) => index).filter(
+      (index) => attempt.parentText(first + index) === undefined,
+    );
+    if (failed.length > 0)
+      return attempt.fault(`${failed.length} of its ${count} runs failed, the first of them ${attempt.id}[${failed[0]}]`);
+  }
   const outputs = Array.from({ length: count }, (_, index) => attempt.parentText(first + index) ?? "null");
   return completedText(`[${outputs.join(",")}]`);
 }

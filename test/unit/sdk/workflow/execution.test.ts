@@ -109,6 +109,24 @@ describe("the execution of a workflow", () => {
     assert.equal((await execution.outputs())["c"], undefined);
   });
 
+  it("gives nodes whose way to the end has become longer a higher rank", async (t) => {
+    const { client, worker } = await world(t);
+    const sides = defineWorkflow("sides", (w) => {
+      const short = w.task("short", step, { input: { of: "short" }, estimate: 1_000 });
+      w.task("long", step, { input: { of: "long" }, estimate: 5_000 });
+      w.task("after", step, { after: [short], input: { of: "after" }, estimate: 1_000 });
+    });
+    const execution = await client.submit(sides);
+    const edit = await (
+      await execution.graph()
+    ).edit((e) => {
+      e.task("more", step, { after: [e.node("after")], input: { of: "more" }, estimate: 60_000 });
+    });
+    assert.equal(edit.changes.ranked, 2);
+    await edit.apply();
+    assert.deepEqual(await finishAll(worker), ["short", "after", "more", "long"]);
+  });
+
   it("refuses an edit that makes no sense with all that is wrong", async (t) => {
     const { client } = await world(t);
     const graph = await (await client.submit(diamond)).graph();

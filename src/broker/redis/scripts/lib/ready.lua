@@ -221,7 +221,8 @@ function ready.withdraw(group)
   group.isOffered = false
   local bucket = bucketOf(group)
   local lanes = lanesKey(group.execution, group.pool, bucket)
-  local gone = group.isRanked and call('UNLINK', lanes) or call('ZREM', lanes, laneOf(group))
+  -- A Holdfast of format 1 (index.ts) knew the place of a group by its number alone.
+  local gone = group.isRanked and call('UNLINK', lanes) or call('ZREM', lanes, laneOf(group), group.no)
   if gone > 0 and call('EXISTS', lanes) == 0 then
     leave(group.pool, bucket, { group.execution.id })
   end
