@@ -2,18 +2,19 @@
 //   node tools/write-performance.mjs FILE
 // and those of `npm run bench -- --peers --json FILE`:
 //   node tools/write-performance.mjs --peers FILE
-// and those of the measures that begin with http- :
+// and those of the measures that begin with http- or workflow- :
 //   node tools/write-performance.mjs --http FILE
+//   node tools/write-performance.mjs --workflows FILE
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import { fileURLToPath } from "node:url";
 
-const USAGE = "node tools/write-performance.mjs [--peers | --http] FILE";
+const USAGE = "node tools/write-performance.mjs [--peers | --http | --workflows] FILE";
+const SECTIONS = { "--peers": "peers", "--http": "http", "--workflows": "workflows" };
 const names = process.argv.slice(2);
-const isPeers = names[0] === "--peers";
-const isHttp = names[0] === "--http";
-const file = names[isPeers || isHttp ? 1 : 0];
+const section = SECTIONS[names[0]] ?? "figures";
+const file = names[section === "figures" ? 0 : 1];
 if (file === undefined) throw new Error(USAGE);
 
 const figure = (value) => {
@@ -56,9 +57,8 @@ function redisVersion() {
   return /v=(\S+)/.exec(execFileSync("redis-server", ["--version"], { encoding: "utf8" }))?.[1] ?? "?";
 }
 
-const [section, text] = isPeers
-  ? ["peers", `${machine}, Redis ${redisVersion()}.\n\n${peersTable()}`]
-  : [isHttp ? "http" : "figures", `${machine}.\n\n${figuresTable()}`];
+const withRedis = section === "peers" || section === "workflows" ? `, Redis ${redisVersion()}` : "";
+const text = `${machine}${withRedis}.\n\n${section === "peers" ? peersTable() : figuresTable()}`;
 const begin = `<!-- ${section}: begin -->`;
 const end = `<!-- ${section}: end -->`;
 const page = fileURLToPath(new URL("../docs/performance.md", import.meta.url));

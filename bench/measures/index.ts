@@ -3,6 +3,7 @@ import { chains } from "./chain.ts";
 import { graph } from "./graph.ts";
 import { httpEvents, httpHeartbeats, httpState } from "./http.ts";
 import { largeWorkflow } from "./large-workflow.ts";
+import { recordings } from "./recordings.ts";
 import { claimLatency, startLatency } from "./latency.ts";
 import { inProcess } from "./process.ts";
 import { processRemote } from "./process-remote.ts";
@@ -29,5 +30,6 @@ export const MEASURES: readonly Measure[] = [
   httpEvents,
   chains,
   largeWorkflow,
+  recordings,
   workflowBroker,
 ];

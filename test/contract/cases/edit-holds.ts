@@ -55,6 +55,21 @@ const waiting: CaseGroup["cases"] = [
     },
   },
   {
+    name: "a task that is let go stands among the others by its number",
+    promises: [5],
+    run: async (world) => {
+      const executionId = await world.submit(batch(4));
+      await apply(world, executionId, hold(1, 3));
+      await apply(world, executionId, unhold(1, 3));
+      const worker = await world.join();
+      const leases = await worker.leases(4);
+      assert.deepEqual(
+        leases.map(({ task }) => task),
+        [0, 1, 2, 3],
+      );
+    },
+  },
+  {
     name: "what came back, was held and let go is handed out once",
     promises: [1],
     run: async (world) => {

@@ -174,6 +174,14 @@ local function keepOrder(places)
   end
 end
 
+local function placesOf(plan, tasks)
+  local places = {}
+  for at, task in ipairs(tasks) do
+    places[at] = plan.places[task]
+  end
+  return places
+end
+
 local function setRank(execution, one)
   local key, name = execution.key .. ':marks', one.place.name
   local label = string.match(call('HGET', key, name) or '', UNIT .. '(.*)$')
@@ -253,6 +261,7 @@ function applying.apply(execution, plan)
   end
   rankAll(execution, plan.ranked)
   moving.hold(execution, plan.held, reasons.held)
+  keepOrder(placesOf(plan, plan.unheld))
   moving.letGo(execution, plan.unheld, reasons.unheld)
   books.touch(execution)
 end
