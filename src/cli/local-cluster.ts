@@ -14,7 +14,7 @@ import {
   type WorkerExit,
 } from "../app/local-workers.ts";
 import { openClient, type OpenedClient } from "../app/open-client.ts";
-import type { Broker } from "../broker/contract.ts";
+import { type Broker, FROM_NOW } from "../broker/contract.ts";
 import type { PublicBroker } from "../broker/http/http-broker.ts";
 import { MAX_PAGE } from "../broker/limits.ts";
 import type { SettingName, Settings } from "../config/index.ts";
@@ -45,7 +45,7 @@ export interface LocalCluster {
   /** Rejects with WORKER_FAILED when no worker is left, or none stays alive. */
   readonly workersGone: Promise<never>;
   startWorkers(workers: ClusterWorkers): void;
-  /** Resolves when that many workers have a session. */
+  /** Resolves when that many workers of this cluster have a session. */
   workersLive(count: number, signal: AbortSignal): Promise<void>;
   pidOf(worker: string): number | undefined;
   /** SIGKILL for the process of a worker, counted from 0. False when it is not there (just now). */
@@ -152,18 +152,29 @@ class Cluster implements LocalCluster {
   }
 
   async workersLive(count: number, signal: AbortSignal): Promise<void> {
-    let cursor = 0;
-    const live = new Set<string>();
-    while (live.size < count) {
+    let { cursor } = await orAborted(this.broker.readEvents({ cursor: FROM_NOW, limit: 1 }), signal);
+    // What is there now is looked at after each change: the past tells of workers that have gone.
+    while ((await orAborted(this.#liveWorkers(), signal)) < count) {
       const reading = this.broker.readEvents({ cursor, limit: MAX_PAGE, waitMs: LIVE_READ_WAIT_MS });
-      const page = await orAborted(Promise.race([reading, this.workersGone]), signal);
-      cursor = page.cursor;
-      for (const { change } of page.events) {
-        if (change.kind !== "session") continue;
-        if (change.state === "opened") live.add(change.worker);
-        else live.delete(change.worker);
-      }
+      ({ cursor } = await orAborted(Promise.race([reading, this.workersGone]), signal));
     }
+  }
+
+  /** Workers of this cluster that have a session. */
+  async #liveWorkers(): Promise<number> {
+    const names = new Set(this.#pool?.workers.map(({ name }) => name));
+    const live = new Set<string>();
+    let after: string | undefined;
+    do {
+      const page = await this.broker.listSessions({
+        limit: MAX_PAGE,
+        live: true,
+        ...(after === undefined ? {} : { after }),
+      });
+      for (const { worker } of page.sessions) if (names.has(worker)) live.add(worker);
+      after = page.next;
+    } while (after !== undefined);
+    return live.size;
   }
 
   pidOf(worker: string): number | undefined {

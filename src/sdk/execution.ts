@@ -15,6 +15,7 @@ import type { ExecutionReader } from "./definition.ts";
 import { type EditOptions, ExecutionEdit, toEdits } from "./edit.ts";
 import { followEvents, followResults, untilEnded } from "./follow.ts";
 import { type ExecutionStatus, type Progress, toStatus, watchProgress } from "./progress.ts";
+import { jsonText } from "./json-text.ts";
 import { findReducers } from "./reducer.ts";
 import { type Result, streamResults } from "./results.ts";
 import { type LiveGraph, readLiveGraph } from "./workflow/live-graph.ts";
@@ -403,8 +404,7 @@ export class Execution<Point = unknown, Value = unknown, Aggregate = unknown> {
 }
 
 function payloadText(payload: unknown): string {
-  // Undefined for a function, too, whatever its type says.
-  const text = JSON.stringify(payload) as string | undefined;
+  const text = jsonText(payload, "payload");
   if (text !== undefined) return text;
   throw new HoldfastError("INVALID_INPUT", { path: "payload", problem: "is not JSON" });
 }

@@ -15,6 +15,7 @@ import { HoldfastError } from "../errors/index.ts";
 import { type Duration, parseDurationMs } from "../util/units.ts";
 import { type Definition, DEFINITION_BRAND, type ExecutionReader, type Prepared } from "./definition.ts";
 import { pointsFrom } from "./points.ts";
+import { jsonText } from "./json-text.ts";
 import { checkAgainst, type SchemaInput, type SchemaOutput, type StandardSchema } from "./standard-schema.ts";
 import { callerModule, DEFAULT_POOL, type Priority, toPriority } from "./task.ts";
 import { Builder, type WorkflowBuilder } from "./workflow/builder.ts";
@@ -251,9 +252,10 @@ async function checkedInput({ schema, given }: WorkflowParts): Promise<unknown> 
   throw new HoldfastError("INVALID_INPUT", { path: at, problem: verdict.problem });
 }
 
-/** As it would arrive anywhere else: a date is a text, what JSON cannot say is gone. */
+/** As it would arrive anywhere else: a date is a text, what JSON cannot say is gone. Errors: INVALID_INPUT. */
 function asJson(value: unknown): Json {
-  return value === undefined ? null : (JSON.parse(JSON.stringify(value)) as Json);
+  const text = jsonText(value, "input");
+  return text === undefined ? null : (JSON.parse(text) as Json);
 }
 
 export type { WorkflowBuilder } from "./workflow/builder.ts";

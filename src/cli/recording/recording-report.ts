@@ -4,7 +4,7 @@ import { MAX_PAGE } from "../../broker/limits.ts";
 import type { ExecutionState } from "../../core/states.ts";
 import { type Graph, linked } from "../../core/graph.ts";
 import type { WfFacts } from "../../sdk/workflow/wf-format.ts";
-import type { WorkBook } from "../demo/workflow/work-book.ts";
+import type { WorkBook } from "../work-book.ts";
 import { factLines } from "../terminal/facts.ts";
 import { count, counted, duration } from "../terminal/figures.ts";
 import type { Screen } from "../terminal/screen.ts";

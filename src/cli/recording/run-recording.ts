@@ -12,7 +12,7 @@ import { wfFormatFacts, wfFormatPlan } from "../../sdk/workflow/wf-format.ts";
 import type { Clock } from "../../util/clock.ts";
 import { orAborted } from "../../util/or-aborted.ts";
 import type { CliContext } from "../context.ts";
-import { WorkBook } from "../demo/workflow/work-book.ts";
+import { WorkBook } from "../work-book.ts";
 import { sentence } from "../execution-lines.ts";
 import { type LocalCluster, openLocalCluster } from "../local-cluster.ts";
 import { counted, duration } from "../terminal/figures.ts";

@@ -9,11 +9,15 @@ import type { Approval, CommandStep, GroupHead, WaitStep } from "./node.ts";
 import type {
   CommandOptions,
   CommandOutput,
+  Given,
   InputArguments,
   MapInputOptions,
   MapOptions,
   NodeOptions,
+  OnFailure,
+  OnSkip,
   OutputOfCommand,
+  Outputs,
   SignalOptions,
 } from "./options.ts";
 import {
@@ -50,39 +54,56 @@ export interface WorkflowBuilder<Input = unknown> {
    *
    * @example const api = w.task("api", buildApi, { after: { schema }, pool: "backend" });
    */
-  task<TaskInput, Parsed, Output, const Before extends After = readonly []>(
+  task<
+    TaskInput,
+    Parsed,
+    Output,
+    const Before extends After = readonly [],
+    Skip extends OnSkip = "skip",
+    Fail extends OnFailure = "fail",
+  >(
     id: string,
     task: TaskDefinition<TaskInput, Parsed, Output>,
-    ...options: InputArguments<TaskInput, Before>
-  ): NodeHandle<Output>;
+    ...options: InputArguments<TaskInput, Before, Skip, Fail>
+  ): NodeHandle<Given<Output, Skip, Fail>>;
   /** Runs a program: a text is given to the shell, a list is a program and its arguments. */
-  command<const Output extends CommandOutput = "text">(
+  command<
+    const Output extends CommandOutput = "text",
+    Skip extends OnSkip = "skip",
+    Fail extends OnFailure = "fail",
+  >(
     id: string,
     command: string | readonly string[],
-    options?: CommandOptions<Output>,
-  ): NodeHandle<OutputOfCommand<Output>>;
+    options?: CommandOptions<Output, Skip, Fail>,
+  ): NodeHandle<Given<OutputOfCommand<Output>, Skip, Fail>>;
   /**
    * Runs a task or a workflow once for every item of a list that may be known only then. Its output is the
    * list of their outputs, in order.
    *
    * @example w.map("tests", runTest, { over: api.output("testCases"), pool: "qa" });
    */
-  map<Item, ItemInput, Output>(
+  map<Item, ItemInput, Output, Skip extends OnSkip = "skip", Fail extends OnFailure = "fail", Go extends boolean = false>(
     id: string,
     each: Runnable<ItemInput, Output>,
-    options: MapInputOptions<Item, ItemInput>,
-  ): NodeHandle<readonly Output[]>;
-  map<Item, Output>(
+    options: MapInputOptions<Item, ItemInput, Skip, Fail, Go>,
+  ): NodeHandle<Outputs<Output, Skip, Fail, Go>>;
+  map<Item, Output, Skip extends OnSkip = "skip", Fail extends OnFailure = "fail", Go extends boolean = false>(
     id: string,
     each: Runnable<Item, Output>,
-    options: MapOptions<NoInfer<Item>> & { readonly input?: undefined },
-  ): NodeHandle<readonly Output[]>;
+    options: MapOptions<NoInfer<Item>, Skip, Fail, Go> & { readonly input?: undefined },
+  ): NodeHandle<Outputs<Output, Skip, Fail, Go>>;
   /** Runs the nodes of another workflow, as parts of this execution. Its output is what that workflow returns. */
-  workflow<FlowInput, Output, const Before extends After = readonly []>(
+  workflow<
+    FlowInput,
+    Output,
+    const Before extends After = readonly [],
+    Skip extends OnSkip = "skip",
+    Fail extends Exclude<OnFailure, "continue"> = "fail",
+  >(
     id: string,
     workflow: WorkflowRef<FlowInput, Output>,
-    ...options: InputArguments<FlowInput, Before>
-  ): NodeHandle<Output>;
+    ...options: InputArguments<FlowInput, Before, Skip, Fail>
+  ): NodeHandle<Given<Output, Skip, Fail>>;
   /** Waits for `execution.signal(name, payload)`, holding no worker. Its output is the payload. */
   signal<Payload = unknown>(id: string, options?: SignalOptions): NodeHandle<Payload>;
   /** Waits for somebody to approve; a refusal is a failure. Its output says who did. */

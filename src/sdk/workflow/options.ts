@@ -4,8 +4,18 @@ import type { Priority, RetryOptions, TaskDefinition } from "../task.ts";
 import type { Fillable, Frozen, NodeRef, Reference, ValueRef } from "./reference.ts";
 import type { ConditionCode } from "./spec.ts";
 
+export type OnSkip = "skip" | "release";
+export type OnFailure = "fail" | "continue" | "compensate";
+
+/** What is there for nodes after it: `null`, too, where they go on without its output. */
+export type Given<Output, Skip extends OnSkip, Fail extends OnFailure> = "release" extends Skip
+  ? Output | null
+  : "continue" extends Fail
+    ? Output | null
+    : Output;
+
 /** Options of every node. */
-export interface NodeOptions {
+export interface NodeOptions<Skip extends OnSkip = OnSkip, Fail extends OnFailure = OnFailure> {
   /** Nodes that must have completed first. */
   readonly after?: readonly NodeRef[];
   /** The class of workers that runs it. Default: its task's pool, else the workflow's, else `default`. */
@@ -19,17 +29,20 @@ export interface NodeOptions {
   /** Whether it runs: a function of the outputs before it and its own input, or the same in CEL. Default: it does. */
   readonly condition?: ConditionCode | string;
   /** What it means to nodes after it when its condition is false: they are skipped too, or go on without its output. Default `skip`. */
-  readonly onSkip?: "skip" | "release";
+  readonly onSkip?: Skip;
   /**
    * When it has failed for good. `fail` (default): what comes after it is skipped, and the workflow fails.
    * `continue`: what comes after it goes on, with `null` for its output. `compensate`: as `fail`, and then what
    * has completed is undone.
    */
-  readonly onFailure?: "fail" | "continue" | "compensate";
+  readonly onFailure?: Fail;
 }
 
 /** Options of nodes that run a task or a program. */
-export interface RunOptions extends NodeOptions {
+export interface RunOptions<
+  Skip extends OnSkip = OnSkip,
+  Fail extends OnFailure = OnFailure,
+> extends NodeOptions<Skip, Fail> {
   /** Default: its task's, else 3 retries after 5, 10 and 20 s. */
   readonly retry?: number | RetryOptions;
   /** Per attempt. Default: its task's, else no limit. */
@@ -66,20 +79,29 @@ export type InputOption<Rest> = unknown extends Rest
  * Options of a node that has an input. `after` as a record merges each node's output into the input under
  * its name; what the input needs beyond them is in `input`, where outputs of nodes may stand anywhere.
  */
-export type InputOptions<Input, After> = Omit<RunOptions, "after"> & {
+export type InputOptions<Input, After, Skip extends OnSkip, Fail extends OnFailure> = Omit<
+  RunOptions,
+  "after" | "onSkip" | "onFailure"
+> & {
+  readonly onSkip?: Skip;
+  readonly onFailure?: Fail;
   readonly after?: After & (After extends readonly unknown[] ? readonly NodeRef[] : NamedNodes<Input>);
 } & InputOption<Remaining<Input, After>>;
 
 /** The options may be left out where the input needs nothing. */
-export type InputArguments<Input, After> = unknown extends Input
-  ? [options?: InputOptions<Input, After>]
+export type InputArguments<Input, After, Skip extends OnSkip, Fail extends OnFailure> = unknown extends Input
+  ? [options?: InputOptions<Input, After, Skip, Fail>]
   : null extends Input
-    ? [options?: InputOptions<Input, After>]
+    ? [options?: InputOptions<Input, After, Skip, Fail>]
     : object extends Input
-      ? [options?: InputOptions<Input, After>]
-      : [options: InputOptions<Input, After>];
+      ? [options?: InputOptions<Input, After, Skip, Fail>]
+      : [options: InputOptions<Input, After, Skip, Fail>];
 
-export interface CommandOptions<Output extends CommandOutput = "text"> extends RunOptions {
+export interface CommandOptions<
+  Output extends CommandOutput = "text",
+  Skip extends OnSkip = OnSkip,
+  Fail extends OnFailure = OnFailure,
+> extends RunOptions<Skip, Fail> {
   /** Given to the program as JSON on its standard input. Outputs of nodes may stand in it. */
   readonly input?: unknown;
   /** Default: the folder of the module or file that defines the workflow. */
@@ -98,20 +120,38 @@ export type OutputOfCommand<Output extends CommandOutput> = {
   readonly none: null;
 }[Output];
 
+/** What a map gives: `null` for items that failed, where they may. */
+export type Outputs<Output, Skip extends OnSkip, Fail extends OnFailure, Go extends boolean> = Given<
+  readonly (true extends Go ? Output | null : Output)[],
+  Skip,
+  Fail
+>;
+
 /** A list that is there when the node starts. */
 export type ListOf<Item> =
   | ValueRef<readonly Frozen<Item>[]>
   | NodeRef<readonly Frozen<Item>[]>
   | readonly Fillable<Item>[];
 
-export interface MapOptions<Item> extends RunOptions {
+export interface MapOptions<
+  Item,
+  Skip extends OnSkip = OnSkip,
+  Fail extends OnFailure = OnFailure,
+  Go extends boolean = boolean,
+> extends RunOptions<Skip, Fail> {
   /** The list: of a node's output, or written out. At most 20,000 items. */
   readonly over: ListOf<Item>;
   /** Items that fail for good become `null` in the list instead of failing the node. Default false. */
-  readonly continueOnFailure?: boolean;
+  readonly continueOnFailure?: Go;
 }
 
-export interface MapInputOptions<Item, Input> extends MapOptions<Item> {
+export interface MapInputOptions<
+  Item,
+  Input,
+  Skip extends OnSkip = OnSkip,
+  Fail extends OnFailure = OnFailure,
+  Go extends boolean = boolean,
+> extends MapOptions<Item, Skip, Fail, Go> {
   /** The input of each run, made of the item. Default: the item itself. */
   readonly input: (item: Reference<Item>) => Fillable<Input>;
 }

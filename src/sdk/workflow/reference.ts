@@ -24,14 +24,10 @@ export type StepInto<T> = unknown extends T
       ? Extract<keyof NonNullable<T>, PathStep>
       : never;
 
-/** What lies there. */
-export type At<T, Key> = unknown extends T
-  ? unknown
-  : NonNullable<T> extends readonly (infer Item)[]
-    ? Item
-    : Key extends keyof NonNullable<T>
-      ? NonNullable<T>[Key]
-      : never;
+/** What lies there; in nothing lies nothing. */
+export type At<T, Key> = unknown extends T ? unknown : null extends T ? In<NonNullable<T>, Key> | null : In<NonNullable<T>, Key>;
+
+type In<T, Key> = T extends readonly (infer Item)[] ? Item : Key extends keyof T ? T[Key] : never;
 
 /** Ways into a value of type T: none, or one to four keys; from there `at` goes on. */
 export interface Ways<T> {

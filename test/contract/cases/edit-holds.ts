@@ -20,6 +20,7 @@ import {
   statesOf,
   take,
   taskOf,
+  UNDO,
   unhold,
 } from "../edits.ts";
 import { books, refusedWith } from "../world.ts";
@@ -323,6 +324,37 @@ const others: CaseGroup["cases"] = [
       assert.deepEqual(await finishAll(worker), [0, 2]);
       await apply(world, executionId, unhold(1));
       assert.deepEqual(await finishAll(worker), [1]);
+    },
+  },
+  {
+    name: "a task that one edit brings back is held and ranked by the same edit",
+    promises: [5, 6],
+    run: async (world) => {
+      const executionId = await world.submit(workflow([[], [0], [0], []]));
+      const worker = await world.join();
+      await worker.deliver(failed(await take(worker, 0), DEAD));
+      const changes = await applyAsPreviewed(world, executionId, rewire(1), rewire(2), hold(1), rank({ 1: 3, 2: 7 }));
+      assert.deepEqual([changes.restored, changes.held, changes.ranked], [[1, 2], 1, 2]);
+      assert.deepEqual(await statesOf(world, executionId), ["failed", "blocked", "queued", "queued"]);
+      await worker.finish(await take(worker, 2), await take(worker, 3));
+      assert.deepEqual(await worker.leases(1), []);
+      await apply(world, executionId, unhold(1));
+      assert.deepEqual(await finishAll(worker), [1]);
+    },
+  },
+  {
+    name: "a held task that dies with the same edit is not let go by it",
+    promises: [6],
+    run: async (world) => {
+      const executionId = await world.submit(workflow([[], [0], []]));
+      await apply(world, executionId, hold(1));
+      const changes = await applyAsPreviewed(world, executionId, remove(0), unhold(1), rank({ 1: 5 }));
+      assert.deepEqual([changes.skipped, changes.unheld, changes.ranked], [[1], 0, 0]);
+      const back = await applyAsPreviewed(world, executionId, UNDO);
+      assert.deepEqual([back.restored, back.held], [[0, 1], 0]);
+      assert.deepEqual(await finishAll(await world.join()), [0, 2]);
+      await apply(world, executionId, unhold(1));
+      assert.equal((await taskOf(world, executionId, 1)).state, "queued");
     },
   },
   {

@@ -1,4 +1,4 @@
-/** `signal` and `approve`: at a server over its API, and at a store itself; the same answers. */
+/** `signal`, `approve` and `rerun`: at a server over its API, and at a store itself; the same answers. */
 import assert from "node:assert/strict";
 import { userInfo } from "node:os";
 import { describe, it, type TestContext } from "node:test";
@@ -7,12 +7,20 @@ import type { Broker } from "../../../src/broker/contract.ts";
 import { execute } from "../../../src/cli/main.ts";
 import { HoldfastError } from "../../../src/errors/index.ts";
 import { Client } from "../../../src/sdk/client.ts";
+import { defineWorkflow } from "../../../src/sdk/workflow.ts";
 import { fakeContext } from "../../fixtures/cli/fake-context.ts";
+import { step } from "../../fixtures/sdk/flow-tasks.ts";
 import { scratchFolder } from "../../fixtures/sdk/scratch.ts";
 import { FakeWorker } from "../../support/fake-worker.ts";
 import { startHttpWorld } from "../../support/http-server.ts";
-import { untilSignal } from "../../support/outcomes.ts";
+import { completed, untilSignal } from "../../support/outcomes.ts";
 import { batch } from "../../support/submissions.ts";
+
+const chain = defineWorkflow("chain", (w) => {
+  const one = w.task("one", step);
+  const two = w.task("two", step, { after: [one] });
+  w.task("three", step, { after: [two] });
+});
 
 interface Place {
   readonly broker: Broker;
@@ -79,6 +87,23 @@ for (const [where, open] of Object.entries(PLACES)) {
         { approved: false, by, comment: "too dear" },
       ]);
     });
+
+    it("a node runs again by its id, with all that comes after it", async (t) => {
+      const { broker, address } = await open(t);
+      const { id } = await new Client({ broker }).submit(chain);
+      const worker = await FakeWorker.join(broker);
+      for (let node = 0; node < 3; node += 1) await worker.deliver(completed(await worker.take()));
+      assert.equal((await broker.getExecution({ executionId: id })).state, "completed");
+      const rerun = await run(address, "rerun", id.slice(0, 8), "two");
+      assert.equal(rerun.code, 0, rerun.stderr);
+      assert.match(rerun.stdout, new RegExp(`^2 tasks of execution ${id} run again\\.`));
+      assert.equal((await worker.take()).label, "two");
+      const byNumber = await run(address, "rerun", id, "2", "--json");
+      assert.deepEqual(JSON.parse(byNumber.stdout), { executionId: id, node: "2", reset: 1 });
+      const unknown = await run(address, "rerun", id, "four");
+      assert.equal(unknown.code, 1);
+      assert.match(unknown.stderr, /has no task "four"\. \[TASK_UNKNOWN\]/);
+    });
   });
 }
 
@@ -92,9 +117,10 @@ describe("signals by program", () => {
     assert.deepEqual(await execution.signal("b", [1, "two"]), { accepted: true, released: 1 });
     const payloads = (await worker.leases(2)).map(({ resumed }) => resumed?.signal);
     assert.deepEqual(payloads, ["null", '[1,"two"]']);
-    await assert.rejects(
-      () => execution.signal("c", () => 1),
-      (thrown) => HoldfastError.is(thrown, "INVALID_INPUT") && thrown.details["path"] === "payload",
-    );
+    for (const payload of [() => 1, 1n])
+      await assert.rejects(
+        () => execution.signal("c", payload),
+        (thrown) => HoldfastError.is(thrown, "INVALID_INPUT") && thrown.details["path"] === "payload",
+      );
   });
 });

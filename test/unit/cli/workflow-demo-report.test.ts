@@ -30,7 +30,7 @@ import { spread } from "../../../src/cli/demo/workflow/report.ts";
 import { graphSvg } from "../../../src/cli/demo/workflow/svg-graph.ts";
 import { timelineSvg } from "../../../src/cli/demo/workflow/svg-timeline.ts";
 import { axisStep, element, escaped } from "../../../src/cli/demo/workflow/svg.ts";
-import { WorkBook } from "../../../src/cli/demo/workflow/work-book.ts";
+import { WorkBook } from "../../../src/cli/work-book.ts";
 import { DELIVERY } from "../../../src/cli/demo/workflow/delivery.ts";
 import type { Terminal } from "../../../src/cli/terminal/terminal.ts";
 import { textWidth } from "../../../src/cli/terminal/text-width.ts";

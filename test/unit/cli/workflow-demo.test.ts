@@ -8,7 +8,7 @@ import { deliveryWorkflow, expectedDigests } from "../../../src/cli/demo/workflo
 import { DELIVERY, DELIVERY_POOLS, poolOf, poolOfWorker } from "../../../src/cli/demo/workflow/delivery.ts";
 import { PhaseBook, PHASES } from "../../../src/cli/demo/workflow/phases.ts";
 import { criticalPathMs, intoTaskMs, planWorkflowDemo } from "../../../src/cli/demo/workflow/plan.ts";
-import { WorkBook } from "../../../src/cli/demo/workflow/work-book.ts";
+import { WorkBook } from "../../../src/cli/work-book.ts";
 import { readGraph } from "../../../src/core/graph.ts";
 
 describe("the delivery", () => {

@@ -10,7 +10,7 @@ import { World } from "../../contract/world.ts";
 import { eventually } from "../../fixtures/sdk/scratch.ts";
 import { Redis } from "../../support/broken-redis.ts";
 import { checkProperty } from "../../support/check-property.ts";
-import { examineData, findingsOf } from "../../support/redis-doctor.ts";
+import { examineData, findingsOf, openDoctor } from "../../support/redis-doctor.ts";
 import { sharedRedis } from "../../support/redis-server.ts";
 import { seededRandom } from "../../support/seeded-random.ts";
 import { batch, group, submission, sweep, tasks } from "../../support/submissions.ts";
@@ -38,10 +38,8 @@ describe("the doctor finds nothing", { timeout: 90_000 }, () => {
     await checkProperty(fc.tuple(sweeps, workflows, mixed, histories), effort, async ([one, two, three, steps]) => {
       worlds += 1;
       const { target, namespace, clock, world } = await freshWorld(`history-${worlds}`);
-      const look = async (at: string): Promise<void> => {
-        const checks = await examineData({ target, namespace, time: () => clock.now() });
-        assert.deepEqual(findingsOf(checks), {}, at);
-      };
+      const doctor = await openDoctor({ target, namespace, time: () => clock.now() });
+      const look = async (at: string): Promise<void> => assert.deepEqual(findingsOf(await doctor.examine()), {}, at);
       try {
         const history = await RandomHistory.start(world, [one, two, three]);
         for (const [at, step] of steps.entries()) {
@@ -52,6 +50,7 @@ describe("the doctor finds nothing", { timeout: 90_000 }, () => {
         await history.finish();
         await look("when all is done");
       } finally {
+        await doctor.close();
         await world.broker.close();
       }
     });

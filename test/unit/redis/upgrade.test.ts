@@ -4,6 +4,7 @@ import { createClient } from "@redis/client";
 import { readFile } from "node:fs/promises";
 import { after, describe, it } from "node:test";
 import type { Lease } from "../../../src/broker/contract.ts";
+import { keyPrefix } from "../../../src/broker/redis/shard.ts";
 import { Redis } from "../../support/broken-redis.ts";
 import { completed } from "../../support/outcomes.ts";
 import type { RedisServer } from "../../support/redis-server.ts";
@@ -30,7 +31,7 @@ async function plant(server: RedisServer, namespace: string): Promise<void> {
   await client.close();
 }
 
-describe("a Redis of format 1", { timeout: 60_000 }, () => {
+describe("a Redis of another format", { timeout: 60_000 }, () => {
   const opened: Redis[] = [];
   const open = async (): Promise<Redis> => {
     const redis = await Redis.open(1, plant);
@@ -39,7 +40,7 @@ describe("a Redis of format 1", { timeout: 60_000 }, () => {
   };
   after(() => Promise.all(opened.map((redis) => redis.close())));
 
-  it("goes on: what is held is committed, what waits is given out, what has failed runs again", async () => {
+  it("of format 1 goes on: what is held is committed, what waits is given out, what has failed runs again", async () => {
     const redis = await open();
     assert.equal(await redis.raw("HGET", "meta", "format"), "2", "a Holdfast of before is refused");
     const { executions } = await redis.broker.listExecutions({ limit: 10 });
@@ -68,7 +69,7 @@ describe("a Redis of format 1", { timeout: 60_000 }, () => {
     assert.deepEqual(await redis.keys("exec:*:lanes:*"), []);
   });
 
-  it("is steered: paused work stays where it is, ranks and removals count, and the doctor mends the rest", async () => {
+  it("of format 1 is steered: paused work stays where it is, ranks and removals count, and the doctor mends the rest", async () => {
     const redis = await open();
     for (const executionId of [PLAIN, CHAIN, SWEEP]) await redis.broker.pause({ executionId });
     const worker = await redis.join();
@@ -91,5 +92,11 @@ describe("a Redis of format 1", { timeout: 60_000 }, () => {
       [3, 0],
     );
     assert.deepEqual(await redis.keys(`exec:${SWEEP}:lanes:*`), []);
+  });
+
+  it("of a later format is refused", async () => {
+    const later = async (server: RedisServer, namespace: string): Promise<void> =>
+      void (await server.command("HSET", `${keyPrefix(namespace, 0)}meta`, "format", "3"));
+    await assert.rejects(Redis.open(1, later), { code: "STORE_TOO_NEW" });
   });
 });

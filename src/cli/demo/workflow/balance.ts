@@ -2,7 +2,7 @@
  * How well pools shared their work: the time in which a task waited although a worker of its pool had
  * nothing to do, beside the time that its workers had in all. Pure.
  */
-import type { Presence, Stretch, Waiting } from "./work-book.ts";
+import type { Presence, Stretch, Waiting } from "../../work-book.ts";
 
 export interface PoolBalance {
   readonly pool: string;

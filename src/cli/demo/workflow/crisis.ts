@@ -3,7 +3,7 @@
  * workers at once. Pure decisions; watch-delivery.ts carries them out.
  */
 import { DELIVERY_POOLS, poolOfWorker } from "./delivery.ts";
-import type { Stretch, WorkBook } from "./work-book.ts";
+import type { Stretch, WorkBook } from "../../work-book.ts";
 
 export type Wave = "one per pool" | "half of all";
 

@@ -14,7 +14,7 @@ import type {
   RecoveryReport,
   ThroughputReport,
 } from "./report.ts";
-import type { Stretch, WorkBook } from "./work-book.ts";
+import type { Stretch, WorkBook } from "../../work-book.ts";
 
 /** Deliveries in the order of their numbers, and the node that each task number stands for. */
 export interface Deliveries {

@@ -14,7 +14,7 @@ import { orAborted } from "../../../util/or-aborted.ts";
 import { type Kill, nextVictims, type Recovery, recoveriesOf } from "./crisis.ts";
 import type { Crew } from "./crew.ts";
 import { DELIVERY, poolOfWorker } from "./delivery.ts";
-import type { WorkBook } from "./work-book.ts";
+import type { WorkBook } from "../../work-book.ts";
 
 export interface WatchParams {
   readonly broker: Broker;

@@ -37,7 +37,7 @@ import { criticalPathMs, intoTaskMs, type WorkflowDemoPlan } from "./plan.ts";
 import { type DeliveriesReport, type DemonstrationReport, spread, type ThroughputReport } from "./report.ts";
 import { measureThroughput } from "./throughput.ts";
 import { type Watched, watchDeliveries } from "./watch-delivery.ts";
-import { WorkBook } from "./work-book.ts";
+import { WorkBook } from "../../work-book.ts";
 
 export interface WorkflowDemoParams {
   readonly context: CliContext;

@@ -143,6 +143,26 @@ describe("the definition of a workflow", () => {
     typeIs(true satisfies Same<typeof flow, WorkflowDefinition<{ seed: number }, Answer>>);
   });
 
+  it("has types that know which outputs may be missing", () => {
+    defineWorkflow("missing", (w) => {
+      const may = w.task("a", designSchema, { onFailure: "continue" });
+      typeIs(true satisfies Same<typeof may, NodeHandle<Schema | null>>);
+      const version = may.output("version");
+      typeIs(true satisfies Same<typeof version, Reference<string | null>>);
+      // @ts-expect-error: there may be none
+      w.task("b", buildApi, { after: { schema: may } });
+      const left = w.command("c", "ls", { output: "lines", condition: "false", onSkip: "release" });
+      typeIs(true satisfies Same<typeof left, NodeHandle<readonly string[] | null>>);
+      const must = w.task("d", designSchema, { onFailure: "fail", onSkip: "skip" });
+      typeIs(true satisfies Same<typeof must, NodeHandle<Schema>>);
+      const cases = [{ name: "a", deep: true }];
+      const some = w.map("e", runTest, { over: cases, continueOnFailure: true });
+      typeIs(true satisfies Same<typeof some, NodeHandle<readonly ({ name: string; passed: boolean } | null)[]>>);
+      const none = w.map("f", runTest, { over: cases, onFailure: "continue" });
+      typeIs(true satisfies Same<typeof none, NodeHandle<readonly { name: string; passed: boolean }[] | null>>);
+    });
+  });
+
   it("tells everything that is wrong at once, each with the node and the field", async () => {
     const homeless = defineTask({ name: "homeless", module: "", run: () => null });
     const other = defineWorkflow("other", (w) => w.task("theirs", step));

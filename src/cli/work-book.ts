@@ -2,8 +2,8 @@
  * Who ran what when, as the broker's events tell it: the demo's only source for its timeline, its
  * recovery times and its checks of order. Pure; every time is on the broker's clock.
  */
-import type { BrokerEvent } from "../../../broker/contract.ts";
-import type { ExecutionState } from "../../../core/states.ts";
+import type { BrokerEvent } from "../broker/contract.ts";
+import type { ExecutionState } from "../core/states.ts";
 
 export type StretchEnd = "completed" | "failed" | "lost" | "returned" | "running";
 
