@@ -35,9 +35,9 @@ export async function withFleet<Result>(
 export interface BareStore {
   readonly place: Place | RedisPlace;
   readonly broker: Broker;
-  startWorkers(count: number): Promise<void>;
+  readonly startWorkers: (count: number) => Promise<void>;
   /** What the process that keeps the data takes at most, so far. */
-  serverMb(): Promise<number>;
+  readonly serverMb: () => Promise<number>;
 }
 
 /** Runs `action` on a store of its own that has no workers yet. */

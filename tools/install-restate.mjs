@@ -12,7 +12,10 @@ const folder = path.join(root, "node_modules", ".cache", "restate");
 if (!existsSync(path.join(folder, "node_modules", "@restatedev", "restate-sdk"))) {
   mkdirSync(folder, { recursive: true });
   writeFileSync(path.join(folder, "package.json"), JSON.stringify({ private: true, dependencies: PACKAGES }));
-  const { status, stderr } = spawnSync("npm", ["install", "--no-audit", "--no-fund"], { cwd: folder, encoding: "utf8" });
+  const { status, stderr } = spawnSync("npm", ["install", "--no-audit", "--no-fund"], {
+    cwd: folder,
+    encoding: "utf8",
+  });
   if (status !== 0) {
     process.stderr.write(`Restate could not be installed:\n${stderr}`);
     process.exit(1);

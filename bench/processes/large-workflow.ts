@@ -47,7 +47,7 @@ serveRequests(
 async function submit(place: Place | RedisPlace, nodes: number): Promise<void> {
   const broker = await connect(place);
   const client = new Client({ broker });
-  opened = { broker, client, execution: (await client.submit(largeWorkflow(nodes))) as Execution };
+  opened = { broker, client, execution: await client.submit(largeWorkflow(nodes)) };
 }
 
 function largeWorkflow(nodes: number) {
@@ -61,7 +61,7 @@ function largeWorkflow(nodes: number) {
     };
     for (let node = 0; node < nodes; node += 1) {
       const after = new Set<NodeHandle<null>>();
-      for (let parent = 0; parent < PARENTS && node > 0; parent += 1) {
+      for (let parent = 0; parent < Math.min(PARENTS, node); parent += 1) {
         const handle = handles[node - 1 - random(Math.min(node, REACH))];
         if (handle !== undefined) after.add(handle);
       }

@@ -55,7 +55,7 @@ export interface LocalWorker {
   readonly pid: number | undefined;
   /** Resolves when it has exited for good: unasked and without `restart`, or stopped. */
   readonly exited: Promise<WorkerExit>;
-  /** Signals its process: a fault on purpose, which is treated like any other. */
+  /** Signals its process: a fault on purpose, which is treated like any other but that it starts again without growing pauses. */
   kill(signal: NodeJS.Signals): boolean;
 }
 
@@ -107,6 +107,8 @@ class SupervisedWorker implements LocalWorker {
   #isStopping = false;
   #hasExited = false;
   #restarts = 0;
+  /** Signalled by us: its end says nothing of whether it can live. */
+  #isHit = false;
   #cancelRestart: (() => void) | undefined;
 
   constructor(name: string, options: LocalWorkersOptions & { readonly clock: Clock }) {
@@ -124,6 +126,7 @@ class SupervisedWorker implements LocalWorker {
   }
 
   kill(signal: NodeJS.Signals): boolean {
+    this.#isHit = true;
     return this.#child?.kill(signal) ?? false;
   }
 
@@ -173,7 +176,8 @@ class SupervisedWorker implements LocalWorker {
       this.#end(exit);
       return;
     }
-    this.#restarts = livedMs >= GOOD_LIFE_MS ? 0 : this.#restarts + 1;
+    this.#restarts = livedMs >= GOOD_LIFE_MS || this.#isHit ? 0 : this.#restarts + 1;
+    this.#isHit = false;
     const pauseMs = Math.min(MAX_RESTART_MS, FIRST_RESTART_MS * 2 ** Math.max(0, this.#restarts - 1));
     this.#cancelRestart = this.#options.clock.schedule(pauseMs, () => {
       this.#cancelRestart = undefined;

@@ -249,7 +249,8 @@ async function checkedInput({ schema, given }: WorkflowParts): Promise<unknown> 
   const verdict = checked instanceof Promise ? await checked : checked;
   if (verdict.ok) return asJson(verdict.value);
   const at = verdict.path.reduce<string>(pathTo, "input");
-  throw new HoldfastError("INVALID_INPUT", { path: at, problem: verdict.problem });
+  const problem = given === undefined ? `${verdict.problem}; none was given` : verdict.problem;
+  throw new HoldfastError("INVALID_INPUT", { path: at, problem });
 }
 
 /** As it would arrive anywhere else: a date is a text, what JSON cannot say is gone. Errors: INVALID_INPUT. */

@@ -1,7 +1,6 @@
 import type { EditChanges } from "../../broker/contract.ts";
 import { HoldfastError } from "../../errors/index.ts";
-import type { EditOptions, ExecutionEdit } from "../../sdk/edit.ts";
-import type { Execution } from "../../sdk/execution.ts";
+import type { EditOptions } from "../../sdk/edit.ts";
 import type { Priority } from "../../sdk/task.ts";
 import type { CliContext, CommandHost } from "../context.ts";
 import { sentence } from "../execution-lines.ts";
@@ -9,16 +8,18 @@ import type { HoldfastCommand } from "../holdfast-command.ts";
 import { settingOption, wholeNumberOption } from "../options.ts";
 import { factLines } from "../terminal/facts.ts";
 import { count, counted } from "../terminal/figures.ts";
+import { toTasks } from "../to-task.ts";
 import { withBroker } from "../with-broker.ts";
 
 interface EditFlags {
   readonly broker?: string;
   readonly priority?: Priority;
-  readonly remove?: readonly number[];
-  readonly rewire?: Readonly<Record<number, readonly number[]>>;
-  readonly rank?: Readonly<Record<number, number>>;
-  readonly hold?: readonly number[];
-  readonly unhold?: readonly number[];
+  /** Tasks as they were named: numbers, or ids of nodes. */
+  readonly remove?: readonly string[];
+  readonly rewire?: Readonly<Record<string, readonly string[]>>;
+  readonly rank?: Readonly<Record<string, number>>;
+  readonly hold?: readonly string[];
+  readonly unhold?: readonly string[];
   readonly undo?: boolean;
   readonly apply?: boolean;
   readonly json?: boolean;
@@ -28,13 +29,15 @@ const HELP = `
 Without --apply it only says what it would do. A removed task never runs; one
 that runs is stopped, and what comes after it is skipped. A rewired task waits
 for its new parents; if it runs, it is stopped, and runs again after them. Of
-tasks that are ready the one with the highest rank goes first.
+tasks that are ready the one with the highest rank goes first. Nodes of a workflow
+are named by their ids, or like all tasks by their numbers.
 
 Examples:
   holdfast edit k7m2 --priority 8 --apply
   holdfast edit k7m2 --remove 3,7
   holdfast edit k7m2 --rewire 5=2,4 --rewire 6= --rank 5=100
   holdfast edit k7m2 --hold 8 --apply
+  holdfast edit k7m2 --remove docs --rewire deploy=tests,lint
   holdfast edit k7m2 --undo --apply`;
 
 export function defineEdit(program: HoldfastCommand, host: CommandHost): void {
@@ -43,11 +46,11 @@ export function defineEdit(program: HoldfastCommand, host: CommandHost): void {
     .argument("<id>", "The execution, or the beginning of its id.")
     .description("Changes an execution while it runs: its priority, and which tasks run, when, and after which.")
     .option("--priority <level>", "1 to 10, 10 most urgent.", wholeNumberOption("--priority", { min: 1, max: 10 }))
-    .option("--remove <tasks>", "Numbers of tasks, with commas between them.", numbersOption("--remove"))
+    .option("--remove <tasks>", "Tasks, with commas between them.", toNames)
     .option("--rewire <task=parents>", "A task, and all its parents from now on; may be given again.", toRewire)
     .option("--rank <task=rank>", "A task, and its rank; may be given again.", toRank)
-    .option("--hold <tasks>", "Tasks that are not started until they are let go.", numbersOption("--hold"))
-    .option("--unhold <tasks>", "Held tasks that are let go.", numbersOption("--unhold"))
+    .option("--hold <tasks>", "Tasks that are not started until they are let go.", toNames)
+    .option("--unhold <tasks>", "Held tasks that are let go.", toNames)
     .option("--undo", "Takes the last edit back.")
     .option("--apply", "Does it.")
     .addOption(settingOption("broker", "address"))
@@ -59,10 +62,11 @@ export function defineEdit(program: HoldfastCommand, host: CommandHost): void {
 async function edit(context: CliContext, id: string, flags: EditFlags): Promise<number> {
   const { out } = context;
   const { apply = false } = flags;
-  const options = optionsOf(flags);
-  const { executionId, changes } = await withBroker(context, flags, async ({ client }) => {
+  requireSense(flags);
+  const { executionId, changes } = await withBroker(context, flags, async ({ broker, client }) => {
     const execution = await client.get(id);
-    const wanted = await preview(execution, options);
+    const numberOf = await toTasks({ broker, executionId: execution.id }, namesIn(flags));
+    const wanted = await (flags.undo === true ? execution.undo() : execution.edit(optionsOf(flags, numberOf)));
     return { executionId: execution.id, changes: apply ? await wanted.apply() : wanted.changes };
   });
   if (flags.json === true) {
@@ -78,21 +82,34 @@ async function edit(context: CliContext, id: string, flags: EditFlags): Promise<
   return 0;
 }
 
-/** "undo" for --undo, which goes alone. */
-function optionsOf({ priority, remove, rewire, rank, hold, unhold, undo }: EditFlags): EditOptions | "undo" {
-  const given = Object.entries({ priority, remove, rewire, rank, hold, unhold }).filter(
-    ([, value]) => value !== undefined,
-  );
-  if (undo === true && given.length === 0) return "undo";
-  if (undo === true)
+/** --undo goes alone, and something is to be changed. */
+function requireSense({ priority, remove, rewire, rank, hold, unhold, undo }: EditFlags): void {
+  const isGiven = [priority, remove, rewire, rank, hold, unhold].some((value) => value !== undefined);
+  if (undo === true && isGiven)
     throw new HoldfastError("INVALID_OPTION", { option: "--undo", value: "given with others", expected: "it alone" });
-  if (given.length > 0) return Object.fromEntries(given);
+  if (undo === true || isGiven) return;
   const expected = "--priority, --remove, --rewire, --rank, --hold, --unhold or --undo, which say what to change";
   throw new HoldfastError("INVALID_OPTION", { option: "The edit", value: "empty", expected });
 }
 
-function preview(execution: Execution, options: EditOptions | "undo"): Promise<ExecutionEdit> {
-  return options === "undo" ? execution.undo() : execution.edit(options);
+function namesIn({ remove = [], rewire = {}, rank = {}, hold = [], unhold = [] }: EditFlags): readonly string[] {
+  return [...remove, ...hold, ...unhold, ...Object.keys(rank), ...Object.entries(rewire).flat(2)];
+}
+
+function optionsOf(
+  { priority, remove, rewire, rank, hold, unhold }: EditFlags,
+  numberOf: (name: string) => number,
+): EditOptions {
+  const parents = Object.entries(rewire ?? {}).map(([task, after]) => [numberOf(task), after.map(numberOf)]);
+  const ranks = Object.entries(rank ?? {}).map(([task, to]) => [numberOf(task), to]);
+  return {
+    ...(priority === undefined ? {} : { priority }),
+    ...(remove === undefined ? {} : { remove: remove.map(numberOf) }),
+    ...(rewire === undefined ? {} : { rewire: Object.fromEntries(parents) as EditOptions["rewire"] & object }),
+    ...(rank === undefined ? {} : { rank: Object.fromEntries(ranks) as EditOptions["rank"] & object }),
+    ...(hold === undefined ? {} : { hold: hold.map(numberOf) }),
+    ...(unhold === undefined ? {} : { unhold: unhold.map(numberOf) }),
+  };
 }
 
 function factsOf(changes: EditChanges): [string, string][] {
@@ -130,33 +147,27 @@ function factOf(name: string, tasks: readonly string[], total: number): [string,
   return [[name, `${counted(total, "task")}: ${shown}${more}`]];
 }
 
-function numbersOption(option: string): (text: string) => readonly number[] {
-  return (text) => toNumbers(option, text);
+function toNames(text: string): readonly string[] {
+  const names = text.split(",").map((part) => part.trim());
+  if (names.every((name) => name !== "")) return names;
+  throw refusal("a list of tasks", text, "numbers or ids with commas between them, such as 3,7 or docs");
 }
-
-function toNumbers(option: string, text: string): readonly number[] {
-  const numbers = text.split(",").map((part) => part.trim());
-  if (numbers.every((number) => NUMBER.test(number))) return numbers.map(Number);
-  const expected = "numbers of tasks, such as 3,7";
-  throw new HoldfastError("INVALID_OPTION", { option, value: JSON.stringify(text), expected });
-}
-
-const NUMBER = /^\d{1,8}$/;
 
 /** `5=2,4`, and what was given before; `5=`: no parents. */
 function toRewire(text: string, before: EditFlags["rewire"]): NonNullable<EditFlags["rewire"]> {
   const [task = "", parents] = text.split("=").map((part) => part.trim());
-  if (!NUMBER.test(task) || parents === undefined) refuse("--rewire", text, "a task and its parents, such as 5=2,4");
-  return { ...before, [task]: parents === "" ? [] : toNumbers("--rewire", parents) };
+  if (task === "" || parents === undefined)
+    throw refusal("--rewire", text, "a task and its parents, such as 5=2,4 or deploy=tests");
+  return { ...before, [task]: parents === "" ? [] : toNames(parents) };
 }
 
 function toRank(text: string, before: EditFlags["rank"]): NonNullable<EditFlags["rank"]> {
   const [task = "", rank = ""] = text.split("=").map((part) => part.trim());
-  if (!NUMBER.test(task) || !/^\d{1,15}(\.\d{1,6})?$/.test(rank))
-    refuse("--rank", text, "a task and its rank, such as 5=100");
+  if (task === "" || !/^\d{1,15}(\.\d{1,6})?$/.test(rank))
+    throw refusal("--rank", text, "a task and its rank, such as 5=100");
   return { ...before, [task]: Number(rank) };
 }
 
-function refuse(option: string, text: string, expected: string): never {
-  throw new HoldfastError("INVALID_OPTION", { option, value: JSON.stringify(text), expected });
+function refusal(option: string, text: string, expected: string): HoldfastError {
+  return new HoldfastError("INVALID_OPTION", { option, value: JSON.stringify(text), expected });
 }

@@ -3,6 +3,7 @@ import { sentence } from "../execution-lines.ts";
 import type { HoldfastCommand } from "../holdfast-command.ts";
 import { settingOption } from "../options.ts";
 import { counted } from "../terminal/figures.ts";
+import { toTask } from "../to-task.ts";
 import { withBroker } from "../with-broker.ts";
 
 interface RerunFlags {
@@ -25,8 +26,6 @@ Examples:
   holdfast rerun k7m2 tests
   holdfast rerun k7m2 3`;
 
-const NUMBER = /^\d{1,8}$/;
-
 export function defineRerun(program: HoldfastCommand, host: CommandHost): void {
   program
     .command("rerun")
@@ -43,9 +42,10 @@ export function defineRerun(program: HoldfastCommand, host: CommandHost): void {
 
 async function rerun(context: CliContext, { id, node, flags }: Asked): Promise<number> {
   const { out } = context;
-  const { executionId, reset } = await withBroker(context, flags, async ({ client }) => {
+  const { executionId, reset } = await withBroker(context, flags, async ({ broker, client }) => {
     const execution = await client.get(id);
-    return { executionId: execution.id, ...(await execution.rerun(NUMBER.test(node) ? Number(node) : node)) };
+    const task = await toTask({ broker, executionId: execution.id }, node);
+    return { executionId: execution.id, ...(await execution.rerun(task)) };
   });
   if (flags.json === true) out.raw(`${JSON.stringify({ executionId, node, reset }, null, 2)}\n`);
   else

@@ -1,6 +1,5 @@
 import type { Broker } from "../../broker/contract.ts";
 import type { HttpLink } from "../../broker/http/http-link.ts";
-import { MAX_TASKS_PER_EXECUTION } from "../../broker/limits.ts";
 import type { Reason, Why } from "../../core/why.ts";
 import { HoldfastError } from "../../errors/index.ts";
 import type { Explained, ExplainParts, Survey } from "../../server/explain.ts";
@@ -10,7 +9,8 @@ import { sleep } from "../../util/clock.ts";
 import type { CliContext, CommandHost } from "../context.ts";
 import { sentence } from "../execution-lines.ts";
 import type { HoldfastCommand } from "../holdfast-command.ts";
-import { settingOption, wholeNumberOption } from "../options.ts";
+import { settingOption } from "../options.ts";
+import { toTask } from "../to-task.ts";
 import { factLines } from "../terminal/facts.ts";
 import { count, counted } from "../terminal/figures.ts";
 import type { Screen } from "../terminal/screen.ts";
@@ -27,7 +27,8 @@ interface WhyFlags {
 
 interface Asked {
   readonly id: string;
-  readonly task: number | undefined;
+  /** A number, or the id of a node. */
+  readonly task: string | undefined;
   readonly flags: WhyFlags;
 }
 
@@ -37,22 +38,22 @@ export function defineWhy(program: HoldfastCommand, host: CommandHost): void {
     .argument("<execution>", "The execution, or the beginning of its id.")
     .argument(
       "[task]",
-      "Number of one of its tasks. Without it: all that do not run, by reason.",
-      wholeNumberOption("TASK", { min: 0, max: MAX_TASKS_PER_EXECUTION }),
+      "Number of one of its tasks, or the id of a node of its workflow. Without it: all that do not run, by reason.",
     )
     .description("Says why a task does not run, and what would have it start.")
     .addOption(settingOption("broker", "address"))
     .option("--json", "Prints JSON.")
-    .addHelpText("after", "\nExamples:\n  holdfast why k7m2\n  holdfast why k7m2 3")
-    .action(async (id: string, task: number | undefined, flags: WhyFlags) =>
+    .addHelpText("after", "\nExamples:\n  holdfast why k7m2\n  holdfast why k7m2 3\n  holdfast why k7m2 deploy")
+    .action(async (id: string, task: string | undefined, flags: WhyFlags) =>
       host.finish(await tellWhy(host.context, { id, task, flags })),
     );
 }
 
-async function tellWhy(context: CliContext, { id, task, flags }: Asked): Promise<number> {
+async function tellWhy(context: CliContext, { id, task: asked, flags }: Asked): Promise<number> {
   const { out } = context;
-  const found = await withBroker(context, flags, async ({ client, link, store }) => {
+  const found = await withBroker(context, flags, async ({ broker, client, link, store }) => {
     const { id: executionId } = await client.get(id);
+    const task = asked === undefined ? undefined : await toTask({ broker, executionId }, asked);
     if (link !== undefined) return askServer(link, executionId, task);
     if (store === undefined)
       throw new HoldfastError("INTERNAL", { problem: "neither a store nor a server was opened" });

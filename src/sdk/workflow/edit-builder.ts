@@ -6,7 +6,7 @@ import { type Priority, toPriority } from "../task.ts";
 import { Builder, type WorkflowBuilder } from "./builder.ts";
 import { workflowError } from "./problems.ts";
 import { isNodeHandle, nodeHandle, type NodeHandle, type NodeRef } from "./reference.ts";
-import type { GraphView } from "./remaining.ts";
+import type { GraphView, LiveNode } from "./remaining.ts";
 import { SpecBuilder } from "./spec-builder.ts";
 import type { NodeSpec } from "./spec.ts";
 
@@ -16,7 +16,7 @@ export interface WorkflowEditor extends Omit<WorkflowBuilder<never>, "input"> {
   node<Output = unknown>(id: string): NodeHandle<Output>;
   /** It is not wanted any more: it is skipped, with what comes after it. */
   remove(...ids: string[]): void;
-  /** These are all that it comes after from now on. */
+  /** These are all that it waits for from now on. Outputs of nodes that have completed stay with it. */
   rewire(id: string, after: readonly NodeRef[]): void;
   /** Before all nodes with a lower one that are ready. */
   prioritise(id: string, priority: Priority): void;
@@ -68,7 +68,10 @@ export class EditBuilder extends Builder {
       if (isNodeHandle(parent)) parents.push(parent.id);
       else this.#spec.problem(`rewire.${id}[${index}]`, `is ${shown(parent)}; expected a node`);
     }
-    this.#rewired.set(id, parents);
+    // They hold it up no more, and it may use their outputs.
+    const had = this.#nodeOf(id)?.after ?? [];
+    const completed = had.filter((parent) => this.#nodeOf(parent)?.state === "completed");
+    this.#rewired.set(id, [...new Set([...parents, ...completed])]);
   }
 
   prioritise(id: string, priority: Priority): void {
@@ -108,6 +111,10 @@ export class EditBuilder extends Builder {
     const asked = added.length + this.#removed.length + this.#rewired.size + this.#priorities.size;
     if (asked + this.#held.length + this.#unheld.length > 0) return requests;
     throw new HoldfastError("INVALID_OPTION", { option: "edit", value: "empty", expected: "something to change" });
+  }
+
+  #nodeOf(id: string): LiveNode | undefined {
+    return this.#graph.nodes[this.#graph.indexOf(id) ?? -1];
   }
 
   #known(id: string, what: string): boolean {

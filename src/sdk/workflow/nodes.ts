@@ -30,9 +30,13 @@ export interface NodesParams {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface TasksParams extends Omit<NodesParams, "broker"> {
+  readonly broker: Pick<ClientBroker, "listTasks">;
+}
+
 /** All tasks by number, those after one. The last page is an empty one: where results are long, others may be short. */
 export async function* readTasks(
-  { broker, executionId, signal }: NodesParams,
+  { broker, executionId, signal }: TasksParams,
   after?: number,
   { children = false, states }: Pick<ListTasksParams, "children" | "states"> = {},
 ): AsyncGenerator<TaskView, void> {
@@ -68,7 +72,7 @@ export async function outputsOf(params: NodesParams): Promise<Readonly<Record<st
  *
  * @throws HoldfastError TASK_UNKNOWN.
  */
-export async function taskOf(params: NodesParams, id: string): Promise<number> {
+export async function taskOf(params: TasksParams, id: string): Promise<number> {
   for await (const { task, label } of readTasks(params)) if (label === id) return task;
   throw new HoldfastError("TASK_UNKNOWN", { execution: params.executionId, task: JSON.stringify(id) });
 }
@@ -142,7 +146,17 @@ function* changesOf(event: BrokerEvent, nodes: Map<number, NodeStatus>): Generat
   }
 }
 
-function toStatus({ task, label, name, pool, state, attempts, worker, durationMs }: TaskView): NodeStatus {
+function toStatus({
+  task,
+  label,
+  name,
+  pool,
+  state,
+  attempts,
+  worker,
+  durationMs,
+  suspended,
+}: TaskView): NodeStatus {
   return {
     id: label ?? name,
     task,
@@ -150,6 +164,7 @@ function toStatus({ task, label, name, pool, state, attempts, worker, durationMs
     state,
     attempts,
     ...(worker === undefined ? {} : { worker }),
+    ...(suspended === undefined ? {} : { reason: "suspended" }),
     ...(durationMs === undefined ? {} : { durationMs }),
   };
 }

@@ -1,4 +1,4 @@
-/** `signal`, `approve` and `rerun`: at a server over its API, and at a store itself; the same answers. */
+/** `signal` and `approve`, and commands that name nodes: at a server over its API, and at a store itself; the same answers. */
 import assert from "node:assert/strict";
 import { userInfo } from "node:os";
 import { describe, it, type TestContext } from "node:test";
@@ -100,6 +100,10 @@ for (const [where, open] of Object.entries(PLACES)) {
       assert.equal((await worker.take()).label, "two");
       const byNumber = await run(address, "rerun", id, "2", "--json");
       assert.deepEqual(JSON.parse(byNumber.stdout), { executionId: id, node: "2", reset: 1 });
+      const edited = await run(address, "edit", id, "--rewire", "three=one", "--hold", "three,1", "--apply", "--json");
+      const { changes } = JSON.parse(edited.stdout) as { changes: { rewired: number; held: number } };
+      assert.deepEqual([changes.rewired, changes.held], [1, 2]);
+      assert.match((await run(address, "why", id, "three")).stdout, /held/);
       const unknown = await run(address, "rerun", id, "four");
       assert.equal(unknown.code, 1);
       assert.match(unknown.stderr, /has no task "four"\. \[TASK_UNKNOWN\]/);

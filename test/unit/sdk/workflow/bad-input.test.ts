@@ -107,7 +107,7 @@ const taking = defineWorkflow(
 const takingAnything = defineWorkflow("anything", (w) => void w.task("a", step, { input: { as: w.input() } }));
 
 const INPUTS: Readonly<Record<string, readonly [WorkflowDefinition, ErrorCode, RegExp]>> = {
-  "none, though one is needed": [taking as WorkflowDefinition, "INVALID_INPUT", /^input: /],
+  "none, though one is needed": [taking as WorkflowDefinition, "INVALID_INPUT", /^input: .*; none was given$/],
   "one of another type": [taking.with({ name: 1 as never }) as WorkflowDefinition, "INVALID_INPUT", /^input\.name: /],
   "one that is too large": [
     takingAnything.with(LARGE),

@@ -8,7 +8,7 @@ import { defineWorkflow } from "../../../../src/sdk/workflow.ts";
 import type { NodeInput } from "../../../../src/sdk/workflow/node.ts";
 import { systemClock } from "../../../../src/util/clock.ts";
 import { FakeWorker } from "../../../support/fake-worker.ts";
-import { refOf } from "../../../support/outcomes.ts";
+import { refOf, untilSignal } from "../../../support/outcomes.ts";
 import { collect } from "../../../fixtures/sdk/collect.ts";
 import { step } from "../../../fixtures/sdk/flow-tasks.ts";
 
@@ -166,5 +166,31 @@ describe("the execution of a workflow", () => {
     assert.equal((await execution.graph()).node("b").held, true);
     await urgent.apply();
     assert.deepEqual(await finishAll(worker), ["c", "b", "d"]);
+  });
+
+  it("a rewired node keeps the outputs of nodes that have completed, and waits for no other", async (t) => {
+    const { client, worker } = await world(t);
+    const execution = await client.submit(diamond);
+    const [first] = await worker.leases(1);
+    await worker.deliver(completed(first ?? assert.fail()));
+    const leases = await worker.leases(2);
+    const b = leases.find(({ label }) => label === "b") ?? assert.fail();
+    await worker.deliver(completed(b));
+    const edit = await (await execution.graph()).edit((e) => e.rewire("d", []));
+    await edit.apply();
+    const last = await worker.take();
+    assert.equal(last.label, "d");
+    const { outputs = {} } = JSON.parse(last.input ?? "") as NodeInput;
+    assert.equal(last.parents?.[last.task + (outputs["b"] ?? 0)], '{"x":"b"}');
+  });
+
+  it("tells of a node that waits that it has suspended itself, also who comes later", async (t) => {
+    const { client, worker } = await world(t);
+    const execution = await client.submit(defineWorkflow("asks", (w) => void w.signal("go")));
+    await worker.deliver(untilSignal(await worker.take(), "go"));
+    for await (const { id, state, reason } of execution.nodes()) {
+      assert.deepEqual([id, state, reason], ["go", "blocked", "suspended"]);
+      break;
+    }
   });
 });
