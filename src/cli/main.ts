@@ -47,7 +47,18 @@ export async function execute(args: readonly string[], context: CliContext): Pro
 }
 
 /** Commands whose answer is JSON on request; their errors are then, too. */
-const ANSWERING_COMMANDS = new Set(["status", "list", "cancel", "pause", "resume", "signal", "approve", "edit", "validate", "doctor"]);
+const ANSWERING_COMMANDS = new Set([
+  "status",
+  "list",
+  "cancel",
+  "pause",
+  "resume",
+  "signal",
+  "approve",
+  "edit",
+  "validate",
+  "doctor",
+]);
 
 function wantsJson(args: readonly string[]): boolean {
   return args.includes("--json") && ANSWERING_COMMANDS.has(args[0] ?? "");

@@ -1,6 +1,6 @@
 /** Tasks that a person names by their numbers, or as nodes of a workflow by their ids. */
 import { HoldfastError } from "../errors/index.ts";
-import { readTasks, type TasksParams } from "../sdk/workflow/nodes.ts";
+import { isWhole, readTasks, type TasksParams } from "../sdk/workflow/nodes.ts";
 
 const NUMBER = /^\d{1,8}$/;
 
@@ -18,11 +18,13 @@ export async function toTask(execution: TasksParams, named: string): Promise<num
 export async function toTasks(execution: TasksParams, named: readonly string[]): Promise<(name: string) => number> {
   const numbers = new Map(named.filter((name) => NUMBER.test(name)).map((name) => [name, Number(name)]));
   const left = new Set(named.filter((name) => !NUMBER.test(name)));
+  // Of parts with the same name the last is meant, as in taskOf.
+  const areWhole = [...left].every(isWhole);
   if (left.size > 0) {
     for await (const { task, label } of readTasks(execution)) {
-      if (label === undefined || !left.delete(label)) continue;
+      if (label === undefined || !left.has(label)) continue;
       numbers.set(label, task);
-      if (left.size === 0) break;
+      if (areWhole && numbers.size === named.length) break;
     }
   }
   return (name) => {

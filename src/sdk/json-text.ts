@@ -8,7 +8,7 @@ import { HoldfastError } from "../errors/index.ts";
 export function jsonText(value: unknown, path: string): string | undefined {
   try {
     // Undefined for a function, too, whatever its type says.
-    return JSON.stringify(value) as string | undefined;
+    return JSON.stringify(value);
   } catch (thrown) {
     const [why = ""] = (thrown instanceof Error ? thrown.message : String(thrown)).split("\n");
     throw new HoldfastError("INVALID_INPUT", { path, problem: `is not JSON: ${why}` }, { cause: thrown });

@@ -34,8 +34,9 @@ function tellFailures(open: () => Promise<Broker>): void {
     const execution = await world.client.submit(wrong);
     const status = await execution.wait({ throwOnFailure: false });
     const failures = await execution.failures();
-    const told = new Map(failures.map(({ point, failure }) => [String(point), failure.message]));
-    for (const [node, message] of Object.entries(EXPECTED)) assert.match(told.get(node) ?? `${node} is not told`, message);
+    const told = new Map(failures.map(({ point, failure }) => [point, failure.message]));
+    for (const [node, message] of Object.entries(EXPECTED))
+      assert.match(told.get(node) ?? `${node} is not told`, message);
     assert.deepEqual(
       failures.filter(({ failures: tries }) => tries !== 1),
       [],
@@ -45,18 +46,22 @@ function tellFailures(open: () => Promise<Broker>): void {
     assert.deepEqual(await execution.outputs(), { some: "a text", list: Array.from({ length: 20_001 }, () => 0) });
   });
 
-  it("a compensation that fails is a failure of its own; what came before it stays done", { timeout: 20_000 }, async () => {
-    const execution = await world.client.submit(stuck);
-    await assert.rejects(execution.wait(), { code: "EXECUTION_FAILED", message: /First failure: node three: boom$/ });
-    const failures = await execution.failures();
-    assert.deepEqual(
-      failures.map(({ point, failure }) => [point, failure.message]),
-      [
-        ["three", "boom"],
-        ["(compensation)/two", "cannot be undone"],
-      ],
-    );
-  });
+  it(
+    "a compensation that fails is a failure of its own; what came before it stays done",
+    { timeout: 20_000 },
+    async () => {
+      const execution = await world.client.submit(stuck);
+      await assert.rejects(execution.wait(), { code: "EXECUTION_FAILED", message: /First failure: node three: boom$/ });
+      const failures = await execution.failures();
+      assert.deepEqual(
+        failures.map(({ point, failure }) => [point, failure.message]),
+        [
+          ["three", "boom"],
+          ["(compensation)/two", "cannot be undone"],
+        ],
+      );
+    },
+  );
 
   it("a failure deep in a workflow is told with the way to it", { timeout: 20_000 }, async () => {
     const execution = await world.client.submit(deep);

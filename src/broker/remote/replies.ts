@@ -115,7 +115,15 @@ const COLD_REPLIES: { readonly [M in Exclude<BrokerMethod, "claim" | "commit" | 
   editExecution: checked<Pick<EditReply, "version" | "execution">>()({
     version: z.string(),
     execution: executionView,
-  }).extend({ changes: z.looseObject({ added: count, removedCount: count, skippedCount: count, rerunCount: count, restoredCount: count }) }),
+  }).extend({
+    changes: z.looseObject({
+      added: count,
+      removedCount: count,
+      skippedCount: count,
+      rerunCount: count,
+      restoredCount: count,
+    }),
+  }),
   openSession: checked<OpenSessionReply>()({ session: z.string(), heartbeatMs: count, deadAfterMs: count }),
   reconcile: checked<Pick<ReconcileReply, "returned">>()({ returned: count }).extend({ lost: z.array(leaseRef) }),
   closeSession: nothing,

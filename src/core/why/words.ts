@@ -126,7 +126,7 @@ const ENDED = {
 /** Why it was skipped that needed nothing that did not complete. */
 function ownReason({ attempts = 0 }: TaskLook): string {
   return attempts > 0
-    ? "its own condition did not hold, or what it had added did not complete"
+    ? "its own condition did not hold, what it had added did not complete, or in a sub-workflow a node before it was skipped"
     : "it was there for when something had failed, and nothing had";
 }
 

@@ -67,11 +67,7 @@ export interface WorkflowBuilder<Input = unknown> {
     ...options: InputArguments<TaskInput, Before, Skip, Fail>
   ): NodeHandle<Given<Output, Skip, Fail>>;
   /** Runs a program: a text is given to the shell, a list is a program and its arguments. */
-  command<
-    const Output extends CommandOutput = "text",
-    Skip extends OnSkip = "skip",
-    Fail extends OnFailure = "fail",
-  >(
+  command<const Output extends CommandOutput = "text", Skip extends OnSkip = "skip", Fail extends OnFailure = "fail">(
     id: string,
     command: string | readonly string[],
     options?: CommandOptions<Output, Skip, Fail>,
@@ -82,7 +78,14 @@ export interface WorkflowBuilder<Input = unknown> {
    *
    * @example w.map("tests", runTest, { over: api.output("testCases"), pool: "qa" });
    */
-  map<Item, ItemInput, Output, Skip extends OnSkip = "skip", Fail extends OnFailure = "fail", Go extends boolean = false>(
+  map<
+    Item,
+    ItemInput,
+    Output,
+    Skip extends OnSkip = "skip",
+    Fail extends OnFailure = "fail",
+    Go extends boolean = false,
+  >(
     id: string,
     each: Runnable<ItemInput, Output>,
     options: MapInputOptions<Item, ItemInput, Skip, Fail, Go>,

@@ -90,7 +90,7 @@ export async function readLiveGraph(params: LiveGraphParams): Promise<LiveGraph>
   const tasks: TaskView[] = [];
   for await (const task of readTasks(params, undefined, { children: true })) tasks.push(task);
   const { name } = await params.broker.getExecution({ executionId: params.executionId });
-  const idOf = new Map(tasks.map((task) => [task.task, task.label ?? String(task.task)]));
+  const idOf = idsOf(tasks);
   const after = new Map<number, string[]>();
   for (const { task, children = [] } of tasks) {
     for (const child of children) {
@@ -107,6 +107,14 @@ export async function readLiveGraph(params: LiveGraphParams): Promise<LiveGraph>
     ({ id, durationMs }, index) => durationMs ?? measured.get(measuredLabel(id)) ?? estimates[index] ?? UNKNOWN_MS,
   );
   return new LiveGraph(params, nodes, durationsMs);
+}
+
+/** By number. A node that has run again may have added parts of the same names: the last ones are meant. */
+function idsOf(tasks: readonly TaskView[]): ReadonlyMap<number, string> {
+  const last = new Map(tasks.map(({ task, label }) => [label ?? String(task), task]));
+  return new Map(
+    tasks.map(({ task, label = String(task) }) => [task, last.get(label) === task ? label : `${label}~${task}`]),
+  );
 }
 
 function toLiveNode(view: TaskView, id: string, after: readonly string[]): LiveNode {

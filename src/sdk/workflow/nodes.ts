@@ -68,12 +68,19 @@ export async function outputsOf(params: NodesParams): Promise<Readonly<Record<st
 }
 
 /**
- * The number of a node, or of a part of one.
+ * The number of a node, or of a part of one: a node that ran again may have added parts of the same names, of
+ * which the last is meant.
  *
  * @throws HoldfastError TASK_UNKNOWN.
  */
 export async function taskOf(params: TasksParams, id: string): Promise<number> {
-  for await (const { task, label } of readTasks(params)) if (label === id) return task;
+  let found: number | undefined;
+  for await (const { task, label } of readTasks(params)) {
+    if (label !== id) continue;
+    found = task;
+    if (isWhole(id)) break;
+  }
+  if (found !== undefined) return found;
   throw new HoldfastError("TASK_UNKNOWN", { execution: params.executionId, task: JSON.stringify(id) });
 }
 
@@ -146,17 +153,7 @@ function* changesOf(event: BrokerEvent, nodes: Map<number, NodeStatus>): Generat
   }
 }
 
-function toStatus({
-  task,
-  label,
-  name,
-  pool,
-  state,
-  attempts,
-  worker,
-  durationMs,
-  suspended,
-}: TaskView): NodeStatus {
+function toStatus({ task, label, name, pool, state, attempts, worker, durationMs, suspended }: TaskView): NodeStatus {
   return {
     id: label ?? name,
     task,

@@ -39,10 +39,10 @@ export interface NodeOptions<Skip extends OnSkip = OnSkip, Fail extends OnFailur
 }
 
 /** Options of nodes that run a task or a program. */
-export interface RunOptions<
-  Skip extends OnSkip = OnSkip,
-  Fail extends OnFailure = OnFailure,
-> extends NodeOptions<Skip, Fail> {
+export interface RunOptions<Skip extends OnSkip = OnSkip, Fail extends OnFailure = OnFailure> extends NodeOptions<
+  Skip,
+  Fail
+> {
   /** Default: its task's, else 3 retries after 5, 10 and 20 s. */
   readonly retry?: number | RetryOptions;
   /** Per attempt. Default: its task's, else no limit. */

@@ -25,7 +25,11 @@ export type StepInto<T> = unknown extends T
       : never;
 
 /** What lies there; in nothing lies nothing. */
-export type At<T, Key> = unknown extends T ? unknown : null extends T ? In<NonNullable<T>, Key> | null : In<NonNullable<T>, Key>;
+export type At<T, Key> = unknown extends T
+  ? unknown
+  : null extends T
+    ? In<NonNullable<T>, Key> | null
+    : In<NonNullable<T>, Key>;
 
 type In<T, Key> = T extends readonly (infer Item)[] ? Item : Key extends keyof T ? T[Key] : never;
 

@@ -84,7 +84,10 @@ describe("what is typed wrong gets one sentence, a code and exit code 2", () => 
     ["edit k7m2 --rewire 3=1,", /a list of tasks is "1,"; expected numbers or ids with commas between them/],
     ["edit k7m2 --rank 3=-1", /--rank is "3=-1"; expected a task and its rank, such as 5=100\. \[INVALID_OPTION\]/],
     ["pools limit gpu --max few", /--max is "few"; expected a whole number from 0 to 1000000\. \[INVALID_OPTION\]/],
-    ["edit k7m2 --remove ,3", /a list of tasks is ",3"; expected numbers or ids .*, such as 3,7 or docs\. \[INVALID_OPTION\]/],
+    [
+      "edit k7m2 --remove ,3",
+      /a list of tasks is ",3"; expected numbers or ids .*, such as 3,7 or docs\. \[INVALID_OPTION\]/,
+    ],
     ["edit k7m2 --priority 11", /--priority is "11"; expected a whole number from 1 to 10\. \[INVALID_OPTION\]/],
     ["signal k7m2 go --payload {x", /--payload is "\{x"; expected JSON, such as '.*'\. \[INVALID_OPTION\]/],
     ["approve k7m2", /NODE is missing/],

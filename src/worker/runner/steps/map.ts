@@ -25,7 +25,9 @@ export function endMap(attempt: NodeAttempt, step: MapStep, { first = 0, count =
       (index) => attempt.parentText(first + index) === undefined,
     );
     if (failed.length > 0)
-      return attempt.fault(`${failed.length} of its ${count} runs failed, the first of them ${attempt.id}[${failed[0]}]`);
+      return attempt.fault(
+        `${failed.length} of its ${count} runs failed, the first of them ${attempt.id}[${failed[0]}]`,
+      );
   }
   const outputs = Array.from({ length: count }, (_, index) => attempt.parentText(first + index) ?? "null");
   return completedText(`[${outputs.join(",")}]`);

@@ -107,8 +107,8 @@ const taking = defineWorkflow(
 const takingAnything = defineWorkflow("anything", (w) => void w.task("a", step, { input: { as: w.input() } }));
 
 const INPUTS: Readonly<Record<string, readonly [WorkflowDefinition, ErrorCode, RegExp]>> = {
-  "none, though one is needed": [taking as WorkflowDefinition, "INVALID_INPUT", /^input: .*; none was given$/],
-  "one of another type": [taking.with({ name: 1 as never }) as WorkflowDefinition, "INVALID_INPUT", /^input\.name: /],
+  "none, though one is needed": [taking, "INVALID_INPUT", /^input: .*; none was given$/],
+  "one of another type": [taking.with({ name: 1 as never }), "INVALID_INPUT", /^input\.name: /],
   "one that is too large": [
     takingAnything.with(LARGE),
     "INVALID_WORKFLOW",
@@ -122,9 +122,9 @@ describe("workflows that are wrong", () => {
   let broker: Broker;
   let client: Client;
 
-  before(async () => {
+  before(() => {
     const clock = systemClock({ keepAlive: true });
-    broker = await openSqliteBroker({ file: ":memory:", clock, random: Math.random, newId: randomUUID });
+    broker = openSqliteBroker({ file: ":memory:", clock, random: Math.random, newId: randomUUID });
     client = new Client({ broker, clock });
   });
 
@@ -170,7 +170,10 @@ describe("workflow files that are wrong", () => {
       /x\.yaml:4:\d+: nodes\.b\.run has/,
       /x\.yaml:7:\d+: nodes\.c\.env\.V has/,
     ],
-    "a file that is too large": [`name: x\nnodes:\n  a: { run: 'true' }\n# ${"x".repeat(16 * 1_048_576)}`, /at most 16777216/],
+    "a file that is too large": [
+      `name: x\nnodes:\n  a: { run: 'true' }\n# ${"x".repeat(16 * 1_048_576)}`,
+      /at most 16777216/,
+    ],
   };
 
   for (const [what, [text, ...expected]] of Object.entries(FILES)) {

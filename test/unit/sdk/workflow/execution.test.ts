@@ -8,7 +8,8 @@ import { defineWorkflow } from "../../../../src/sdk/workflow.ts";
 import type { NodeInput } from "../../../../src/sdk/workflow/node.ts";
 import { systemClock } from "../../../../src/util/clock.ts";
 import { FakeWorker } from "../../../support/fake-worker.ts";
-import { refOf, untilSignal } from "../../../support/outcomes.ts";
+import { refOf, untilSignal, untilTasks } from "../../../support/outcomes.ts";
+import { group } from "../../../support/submissions.ts";
 import { collect } from "../../../fixtures/sdk/collect.ts";
 import { step } from "../../../fixtures/sdk/flow-tasks.ts";
 
@@ -192,5 +193,21 @@ describe("the execution of a workflow", () => {
       assert.deepEqual([id, state, reason], ["go", "blocked", "suspended"]);
       break;
     }
+  });
+
+  it("means the last parts of a node that has run again", async (t) => {
+    const { client, worker } = await world(t);
+    const execution = await client.submit(defineWorkflow("maps", (w) => void w.map("m", step, { over: [null] })));
+    const part = group({ kind: "tasks", inputs: [JSON.stringify({ node: "m[0]" })], labels: ["m[0]"] });
+    await worker.deliver(untilTasks(await worker.take(), [part]));
+    await worker.deliver(completed(await worker.take()));
+    const [resumed = assert.fail()] = await worker.leases(1);
+    assert.deepEqual(await execution.rerun("m"), { reset: 1 });
+    await worker.report(completed(resumed));
+    await worker.deliver(untilTasks(await worker.take(), [part]));
+    const graph = await execution.graph();
+    assert.deepEqual(graph.nodes.map(({ id }) => id).toSorted(), ["m", "m[0]", "m[0]~1"]);
+    assert.deepEqual([graph.node("m").after, graph.node("m[0]").state], [["m[0]"], "queued"]);
+    assert.deepEqual(await execution.rerun("m[0]"), { reset: 2 });
   });
 });
