@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { createClient } from "@redis/client";
 import { readFile } from "node:fs/promises";
+import path from "node:path";
 import { after, describe, it } from "node:test";
 import type { Lease } from "../../../src/broker/contract.ts";
 import { keyPrefix } from "../../../src/broker/redis/shard.ts";
@@ -10,13 +11,14 @@ import { completed } from "../../support/outcomes.ts";
 import type { RedisServer } from "../../support/redis-server.ts";
 import { group, tasks } from "../../support/submissions.ts";
 import { books } from "../../contract/world.ts";
+import { ROOT } from "../../tidy/repository.ts";
 
 /**
  * All that a broker of format 1 wrote, command by command: separate tasks, of which one is done, one is held by its worker,
  * one backs off and two came back; a workflow that has failed; one that waits; a sweep with a chunk done and one held; an
  * execution that is paused, with a delayed group; an open one.
  */
-const STORE_V1 = new URL("../../fixtures/redis/store-v1.jsonl", import.meta.url);
+const STORE_V1 = path.join(ROOT, "test/fixtures/redis/store-v1.jsonl");
 const [PLAIN, DOOMED, CHAIN, SWEEP, PAUSED, OPEN] = ["old-4", "old-6", "old-8", "old-10", "old-12", "old-14"] as const;
 const SESSION = "old-2";
 /** What the worker of format 1 was given. */
