@@ -22,5 +22,5 @@ brokerContract(
     });
     return { broker, close: () => broker.close() };
   },
-  { propertyRuns: 12 },
+  { propertyRuns: 6 },
 );

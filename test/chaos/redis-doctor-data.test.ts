@@ -1,10 +1,10 @@
 /** Data that somebody has broken by hand: the doctor finds it, mends it, and the work goes on to its end. */
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
-import { Redis } from "../../support/broken-redis.ts";
-import { batch, group, submission, sweep, tasks } from "../../support/submissions.ts";
-import { ascending } from "../../support/ascending.ts";
-import { failed } from "../../support/outcomes.ts";
+import { Redis } from "../support/broken-redis.ts";
+import { batch, group, submission, sweep, tasks } from "../support/submissions.ts";
+import { ascending } from "../support/ascending.ts";
+import { failed } from "../support/outcomes.ts";
 
 const ALWAYS_AGAIN = { limit: 3, baseMs: 60_000, factor: 1, maxMs: 60_000, jitter: 0, never: [] };
 

@@ -7,7 +7,7 @@ import { serveBroker } from "../../src/broker/remote/serve-broker.ts";
 import { acceptToken } from "../../src/broker/remote/token.ts";
 import { openSqliteBroker } from "../../src/broker/sqlite/index.ts";
 import { systemClock } from "../../src/util/clock.ts";
-import { brokerContract } from "./broker-contract.ts";
+import { brokerContract } from "../contract/broker-contract.ts";
 
 const TOKEN = "contract";
 
@@ -35,7 +35,7 @@ brokerContract(
     return { broker, close };
   },
   {
-    propertyRuns: 12,
+    propertyRuns: 30,
     skips: {
       "standing in line for a lock: a line has a greatest length":
         "one connection carries 4,096 calls at a time; the line is that of the embedded broker behind it",

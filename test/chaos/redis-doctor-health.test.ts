@@ -2,19 +2,19 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
-import { openRedisBroker } from "../../../src/broker/redis/index.ts";
-import type { RedisTarget } from "../../../src/broker/redis/link/target.ts";
-import { mixed, histories, sweeps, workflows } from "../../contract/arbitrary-history.ts";
-import { RandomHistory } from "../../contract/random-history.ts";
-import { World } from "../../contract/world.ts";
-import { eventually } from "../../fixtures/sdk/scratch.ts";
-import { Redis } from "../../support/broken-redis.ts";
-import { checkProperty } from "../../support/check-property.ts";
-import { examineData, findingsOf, openDoctor } from "../../support/redis-doctor.ts";
-import { sharedRedis } from "../../support/redis-server.ts";
-import { seededRandom } from "../../support/seeded-random.ts";
-import { batch, group, submission, sweep, tasks } from "../../support/submissions.ts";
-import { VirtualClock } from "../../support/virtual-clock.ts";
+import { openRedisBroker } from "../../src/broker/redis/index.ts";
+import type { RedisTarget } from "../../src/broker/redis/link/target.ts";
+import { mixed, histories, sweeps, workflows } from "../contract/arbitrary-history.ts";
+import { RandomHistory } from "../contract/random-history.ts";
+import { World } from "../contract/world.ts";
+import { eventually } from "../fixtures/sdk/scratch.ts";
+import { Redis } from "../support/broken-redis.ts";
+import { checkProperty } from "../support/check-property.ts";
+import { examineData, findingsOf, openDoctor } from "../support/redis-doctor.ts";
+import { sharedRedis } from "../support/redis-server.ts";
+import { seededRandom } from "../support/seeded-random.ts";
+import { batch, group, submission, sweep, tasks } from "../support/submissions.ts";
+import { VirtualClock } from "../support/virtual-clock.ts";
 
 const STEPS_BETWEEN_LOOKS = 7;
 
