@@ -30,7 +30,9 @@ describe("the contract suite", () => {
 
   it("is run on every broker", async () => {
     const folders = await readdir(new URL("../../src/broker/", import.meta.url), { withFileTypes: true });
-    const tests = (await readdir(new URL("./", import.meta.url))).map((file) => file.replace(/\.test\.(ts|js)$/, ""));
+    // With the quick tests, or with the slow ones as NAME-contract.
+    const files = await Promise.all(["./", "../chaos/"].map((folder) => readdir(new URL(folder, import.meta.url))));
+    const tests = files.flat().map((file) => file.replace(/(?:-contract)?\.test\.(ts|js)$/, ""));
     for (const folder of folders) {
       // The contract's own types stand in a folder too.
       if (folder.isDirectory() && folder.name !== "contract")

@@ -111,6 +111,7 @@ async function seed(world: HttpWorld, scope: string): Promise<Known> {
   const workerId = "w1";
   await world.expect(200, "POST /queue/resume");
   await world.expect(200, "POST /pools/jobs/resume");
+  await world.expect(200, "PUT /pools/jobs/limits", { min: 0 });
   await world.expect(200, "POST /workers/register", {
     workerId,
     hostname: "h",
