@@ -62,13 +62,18 @@ function pathOf(operation: DocumentedOperation, known: Known, strange: boolean):
       )
     : fc.constant({});
   return fc.tuple(given(inPath, true), given(inQuery, false), odd).map(([params, query, extra]) => {
-    const path = operation.path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(params[name])));
+    const path = operation.path.replace(/\{(\w+)\}/g, (_, name: string) => partOf(String(params[name])));
     const search = new URLSearchParams();
     for (const [name, value] of Object.entries({ ...query, ...extra })) {
       for (const one of [value].flat()) search.append(name, String(one));
     }
     return search.size === 0 ? path : `${path}?${search.toString()}`;
   });
+}
+
+/** One or two dots mean another path before anything is sent. */
+function partOf(value: string): string {
+  return /^\.{1,2}$/.test(value) ? "dots" : encodeURIComponent(value);
 }
 
 function requestsOf(operation: DocumentedOperation, known: Known, strange: boolean): fc.Arbitrary<Request> {
