@@ -7,9 +7,9 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { createClient } from "@redis/client";
+import { freePort } from "../free-port.ts";
 import type { RedisPlace } from "./peer.ts";
 
 /** Whether and when a write is synced to the disk. */
@@ -114,14 +114,4 @@ export class RedisServer implements RedisPlace {
 /** A client that keeps trying while the server starts and tells nothing of that. */
 export function clientFor({ host, port }: RedisPlace) {
   return createClient({ socket: { host, port, reconnectStrategy: 20 } }).on("error", () => undefined);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, HOST);
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("The system gives no free port.");
-  return address.port;
 }

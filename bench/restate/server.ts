@@ -5,10 +5,10 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import http from "node:http";
-import { createServer } from "node:net";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Child } from "../child.ts";
+import { freePort } from "../free-port.ts";
 import { siblingModule } from "../../src/util/sibling-module.ts";
 
 const HOST = "127.0.0.1";
@@ -128,14 +128,4 @@ function ask(request: Request & { readonly method: string; readonly text?: strin
     sent.once("error", reject);
     sent.end(text);
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, HOST);
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("The system gives no free port.");
-  return address.port;
 }

@@ -51,7 +51,7 @@ async function loadDataFile(file: string, { workingDirectory }: LoadOptions): Pr
 }
 
 /** Undefined for what is no JSON: whoever reads it next says where it is wrong. */
-async function readJson(file: string): Promise<unknown> {
+export async function readJson(file: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(file, "utf8"));
   } catch {

@@ -1,6 +1,6 @@
 /**
- * Who ran what when, as the broker's events tell it: the demo's only source for its timeline, its
- * recovery times and its checks of order. Pure; every time is on the broker's clock.
+ * Who ran what when, as the broker's events tell it: the only source of timelines, recovery times and
+ * checks of order, in the workflow demo and for recorded workflows. Pure; every time is on the broker's clock.
  */
 import type { BrokerEvent } from "../broker/contract.ts";
 import type { ExecutionState } from "../core/states.ts";

@@ -9,7 +9,7 @@
  * Only + − × ÷, comparisons and sqrt are used on numbers. IEEE 754 defines their result to the last
  * bit, so that a point has one result, whichever process or machine computes it.
  */
-import { seededRandom, shuffle } from "./seeded-random.ts";
+import { seededRandom, shuffle } from "../seeded-random.ts";
 import { NeighbourClassifier, type ClassifierSettings } from "./neighbour-classifier.ts";
 import type { PenguinData } from "./penguins.ts";
 

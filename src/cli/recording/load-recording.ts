@@ -1,9 +1,9 @@
 /** From the file and the flags of `run` to a recorded workflow and how it is to be run. */
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { HoldfastError } from "../../errors/index.ts";
 import type { WfInstance } from "../../sdk/workflow/wf-format.ts";
 import type { CliContext } from "../context.ts";
+import { readJson } from "../load-definition.ts";
 
 /** As the command line has them. */
 export interface RecordingFlags {
@@ -67,15 +67,6 @@ export async function loadRecording(
   const [option] = given.find(([, value]) => value !== undefined) ?? [];
   if (option === undefined) return undefined;
   throw new HoldfastError("INVALID_OPTION", { option, value: "given", expected: "a recorded workflow in WfFormat" });
-}
-
-/** Undefined for what is no JSON: whoever reads it next says where it is wrong. */
-async function readJson(file: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(file, "utf8"));
-  } catch {
-    return undefined;
-  }
 }
 
 function optionsOf(flags: RecordingFlags): RecordingOptions {

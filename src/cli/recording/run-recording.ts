@@ -16,7 +16,7 @@ import { WorkBook } from "../work-book.ts";
 import { sentence } from "../execution-lines.ts";
 import { type LocalCluster, openLocalCluster } from "../local-cluster.ts";
 import { counted, duration } from "../terminal/figures.ts";
-import { seededRandom } from "../demo/seeded-random.ts";
+import { seededRandom } from "../seeded-random.ts";
 import { ProgressDisplay } from "../terminal/progress-display.ts";
 import type { Recording, RecordingOptions, RecordingOrder } from "./load-recording.ts";
 import { makeRecordingReport, type RecordingReport } from "./recording-report.ts";

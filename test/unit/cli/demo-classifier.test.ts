@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { crossValidate, dealFolds } from "../../../src/cli/demo/cross-validation.ts";
 import { type ClassifierSettings, NeighbourClassifier } from "../../../src/cli/demo/neighbour-classifier.ts";
 import { loadPenguins, parsePenguins } from "../../../src/cli/demo/penguins.ts";
-import { seededRandom } from "../../../src/cli/demo/seeded-random.ts";
+import { seededRandom } from "../../../src/cli/seeded-random.ts";
 
 const settings: ClassifierSettings = {
   k: 1,

@@ -399,7 +399,7 @@ class Demonstration {
     const memory = this.#memory.report();
     this.#phases.done(8);
     const phases = this.#phases.report();
-    const judged = {
+    const measured = {
       plan,
       phases,
       deliveries,
@@ -410,11 +410,10 @@ class Demonstration {
       recoveryMs,
       throughput,
       memory,
-      deaths: this.#deaths,
     };
-    const criteria = criteriaOf(judged);
+    const criteria = criteriaOf({ ...measured, deaths: this.#deaths });
     return {
-      plan,
+      ...measured,
       broker: `${this.#params.broker.features.name}, ${displayAddress(cluster.settings)}`,
       machine: {
         cpus: availableParallelism(),
@@ -425,15 +424,6 @@ class Demonstration {
       startedAt: found.startedAt,
       wallMs: Math.round(performance.now() - this.#startedAt),
       beganAt: found.beganAt,
-      phases,
-      deliveries,
-      pools,
-      kills: watched.kills,
-      recoveries,
-      takenBackMs,
-      recoveryMs,
-      throughput,
-      memory,
       bars: barsOf(this.#book, shape, found.beganAt),
       criteria,
       verdict: criteria.every(({ met }) => met) ? "passed" : "failed",

@@ -67,12 +67,7 @@ function submitting.fullPool(submissions, limit)
       added[group.pool] = (added[group.pool] or 0) + group.tasks
     end
   end
-  for pool, tasks in pairs(added) do
-    local depth = count(call('HGET', ready.poolKey(pool), 'depth'))
-    if depth + tasks > limit then
-      return pool, depth
-    end
-  end
+  return ready.overfull(added, limit)
 end
 
 -- ── Writing ─────────────────────────────────────────────────────────────────────────────────────
